@@ -9,7 +9,7 @@ from audit.merkle import EMPTY_ROOT, consistency_proof
 from audit.store.cosignatures import KeptCosignature, keep_cosignatures, last_cosigned_size, last_of, lines_over
 from audit.store.reads import LogCorrupt, Nodes, Reads
 from audit.store.writes import Head
-from audit.witness.protocol import Submission
+from audit.witness.protocol import SIZE_LESS_THAN, Submission
 
 
 async def published_note(log: Log) -> Note:
@@ -60,10 +60,20 @@ def cosigned_note(reads: Reads, published: Head) -> str:
     return published.note + "".join(lines_over(reads.connection, published.size, published.root))
 
 
-def last_cosigned(reads: Reads, size: int) -> Head | None:
-    """The newest published checkpoint of at most `size` leaves that anybody cosigned."""
-    found = last_cosigned_size(reads.connection, size)
+def last_cosigned(reads: Reads, size: int, quorum: int = 1) -> Head | None:
+    """The newest published checkpoint of at most `size` leaves that so many witnesses cosigned."""
+    found = last_cosigned_size(reads.connection, size, quorum)
     return None if found is None else reads.checkpoint(found)
+
+
+async def cosigned_checkpoint(log: Log, quorum: int) -> str | None:
+    """The newest published checkpoint that so many witnesses cosigned, with what they signed. LogUnavailable."""
+
+    def ask(reads: Reads) -> str | None:
+        found = last_cosigned(reads, SIZE_LESS_THAN - 1, quorum)
+        return None if found is None else cosigned_note(reads, found)
+
+    return await log.read(ask)
 
 
 def _parsed(note: str) -> Note:

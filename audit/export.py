@@ -39,7 +39,7 @@ from audit.query import (
     sequence_of,
 )
 from audit.rotation_records import statements
-from audit.store.cosignatures import lines_over
+from audit.store.cosignatures import LINES_MOST, lines_over
 from audit.store.find import Filter
 from audit.store.policies import kept
 from audit.store.reads import LogCorrupt, Nodes, Reads, StoredLeaf
@@ -233,8 +233,10 @@ class _Bundle:
         contents, into = self._contents, BundleFile(file)
         into.add("README.md", README.encode())
         earlier = {item.size: item.note for item in self._reads.earlier_checkpoints(self._size, EARLIER_CHECKPOINTS_MOST)}
-        if (witnessed := last_cosigned(self._reads, self._size - 1)) is not None and witnessed.size >= contents.after:
-            earlier[witnessed.size] = cosigned_note(self._reads, witnessed)
+        for quorum in range(1, LINES_MOST // 2 + 1):
+            if (found := last_cosigned(self._reads, self._size - 1, quorum)) is None or found.size < contents.after:
+                break
+            earlier[found.size] = cosigned_note(self._reads, found)
         for size, note in sorted({**earlier, self._size: self._last()}.items()):
             into.add(f"checkpoints/{size:016d}.note", note.encode())
         into.add_lines("consistency", self._prefixes(earlier))

@@ -55,6 +55,8 @@ def lines_over(connection: Connection, size: int, root: bytes) -> list[str]:
     return list(youngest.values())[-LINES_MOST:]
 
 
-def last_cosigned_size(connection: Connection, most: int) -> int | None:
-    """The size of the newest head of at most this many leaves that anybody cosigned."""
-    return connection.execute(select(func.max(cosignatures.c.size)).where(cosignatures.c.size <= most)).scalar()
+def last_cosigned_size(connection: Connection, most: int, quorum: int = 1) -> int | None:
+    """The size of the newest head of at most this many leaves that so many witnesses cosigned, as far as is kept."""
+    heads = select(cosignatures.c.size).where(cosignatures.c.size <= most).group_by(cosignatures.c.size, cosignatures.c.root)
+    enough = heads.having(func.count(cosignatures.c.name.distinct()) >= quorum).order_by(cosignatures.c.size.desc())
+    return connection.execute(enough.limit(1)).scalar()

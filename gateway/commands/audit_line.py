@@ -7,6 +7,7 @@ from gateway.commands.options import data_option as _data
 from gateway.commands.options import database_option as _database
 from gateway.commands.options import late as _late
 from gateway.commands.options import officer_key
+from gateway.commands.witness_line import monitor_options
 
 CALL_KINDS = ("deny", "read", "intent", "outcome", "unknown", "reconciled")
 DUTY_KINDS = (
@@ -44,6 +45,9 @@ def audit_options(parser: argparse.ArgumentParser) -> None:
     checking.add_argument("--witness-quorum", type=int, metavar="N", help="so many of them must have cosigned; left out: all")
     checking.add_argument("--json", action="store_true")
     checking.set_defaults(command=_late("audit", "verify_trail"))
+    monitor_options(
+        commands.add_parser("monitor", help="follow a log by its tiles, from outside: one history, cosigned, not silent")
+    )
     keeping = commands.add_parser("checkpoint", help="print the latest published checkpoint: keep it, to pin later exports to it")
     _data(keeping, "folder of the gateway")
     _database(keeping)

@@ -22,7 +22,7 @@ from audit.log import Log
 from audit.witness.protocol import SIZE_TYPE, cosignatures, held_size
 from gateway.domain.alarms import Alarm
 
-EVERY_S = 5
+EVERY_S = 2
 """How often they are asked, where the log grew; else once a minute."""
 
 YOUNG_S = 50

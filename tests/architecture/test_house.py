@@ -320,6 +320,7 @@ READS_THE_TIME = {
     "gateway/commands/officers.py",
     "gateway/commands/approvals.py",
     "gateway/commands/witness.py",
+    "gateway/commands/monitor.py",
 }
 """The clock itself, commands of a moment, a start that looks at a certificate, stand-ins of development, and log lines."""
 

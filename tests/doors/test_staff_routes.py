@@ -77,7 +77,7 @@ OPEN = CONSOLE | {
     ("POST", "/sign-in"),
     ("GET", "/signed-in"),
 }
-PUBLIC = ("/tlog/checkpoint", "/tlog/tile/{level:int}/{place:path}")
+PUBLIC = ("/tlog/checkpoint", "/tlog/cosigned/{quorum:int}", "/tlog/tile/{level:int}/{place:path}")
 WATCHED = {("GET", path) for path in ("/metrics", "/livez", "/readyz", "/version", *PUBLIC)}
 """For machines that watch it, where they are mounted: nobody is asked, and nothing there names a customer. Of the trail hashes alone."""
 

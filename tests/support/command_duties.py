@@ -37,6 +37,7 @@ COMMANDS: Mapping[str, tuple[Duty, ...] | str] = {
     "audit checkpoint": "a checkpoint is public",
     "audit verifiers": "the verifiers and their hashes are public",
     "audit evidence": _OWN,
+    "audit monitor": "it reads public hashes, from outside",
     "audit export": (Duty.EXPORT,),
     "audit hold": (Duty.PLACE_HOLD, Duty.RELEASE_HOLD),
     "audit erase": (Duty.ERASE, Duty.ERASE_DUE),

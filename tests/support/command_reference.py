@@ -8,6 +8,7 @@ import os
 import re
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -48,6 +49,7 @@ RUNS = (
     ("audit evidence", "audit evidence confirmation.json --rp-id localhost --origin ORIGIN"),
     ("audit checkpoint", "audit checkpoint --data demo"),
     ("audit verifiers", "audit verifiers --data demo"),
+    ("audit monitor", "audit monitor TLOG --log-key LOG-KEYS --state kept.txt --once"),
     ("audit export", f"audit export --data demo --out evidence.zip {_ASKED}"),
     ("audit verify BUNDLE", "audit verify evidence.zip"),
     ("audit reconcile", f"audit reconcile --data demo {_ASKED}"),
@@ -147,6 +149,9 @@ def answers() -> dict[str, Any]:
         values = {"RULES": str(ROOT / "policies" / "rules"), "CASE": "'a payment in a strong session'"}
         values["FOLDER"] = str(ROOT / "policies" / "cases")
         passphrase_file(home)
+        (home / "data").mkdir(mode=0o700)
+        (home / "data" / "tellergate.toml").write_text(f"operations_port = {(port := _free_port())}\n")
+        values["TLOG"] = f"http://127.0.0.1:{port}/tlog"
         (home / "permits.json").write_text(_typed(home, "keys permits --data gateway"))
         _typed(home, "witness keygen --state w1 --name witness.example.com/w1")
         for name, command in SERVING.items():
@@ -160,6 +165,9 @@ def answers() -> dict[str, Any]:
             if name == "audit query":
                 leaf = found[name]["records"][0]["leaf"]
                 values |= {"CALL-1": leaf["call"], "AGENT": leaf["actor"]["agent"]}
+            if name == "audit verify":
+                keys = json.loads(_typed(home, "keys export-public --data data --json"))["keys"]
+                values["LOG-KEYS"] = " ".join(key["vkey"] for key in keys if key["purpose"].startswith("log-"))
             if name == "dev confirm":
                 found[name]["results"] = found[name]["results"][:1]
             if name == "demo":
@@ -196,9 +204,8 @@ def answers() -> dict[str, Any]:
 
 
 def _filled(command: str, values: Mapping[str, str]) -> str:
-    return re.sub(
-        r"\b(RULES|FOLDER|CASE|BANK|KILL|VKEY|KEY|APPROVAL|ORIGIN|AGENT|CALL-1|HELD-\d)\b", lambda match: values[match[1]], command
-    )
+    names = r"RULES|FOLDER|CASE|BANK|KILL|TLOG|LOG-KEYS|VKEY|KEY|APPROVAL|ORIGIN|AGENT|CALL-1|HELD-\d"
+    return re.sub(rf"\b({names})\b", lambda match: values[match[1]], command)
 
 
 def _approved(home: Path, command: str) -> Any:
@@ -235,6 +242,11 @@ def _nothing_set() -> Iterator[None]:
         yield
     finally:
         os.environ.update(before)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return int(taken.getsockname()[1])
 
 
 @contextlib.contextmanager

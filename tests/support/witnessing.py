@@ -9,7 +9,8 @@ from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
 from audit.checkpoint import Checkpoint, KeyType, Note, SigningKey, VerifierKey, sign_text
 from audit.log import Log
-from audit.merkle import EMPTY_ROOT, consistency_proof, leaf_hash, subtree_root
+from audit.merkle import EMPTY_ROOT, TILE_HEIGHT, TILE_WIDTH, consistency_proof, leaf_hash, subtree_root
+from audit.tiles import TilePlace
 from audit.witness.keys import make_witness_keys
 from audit.witness.protocol import SIZE_TYPE, Submission, WitnessRefusal
 from audit.witness.state import Witness
@@ -58,6 +59,12 @@ class HashLog:
         checkpoint = Checkpoint(self.origin, chosen, self.root(chosen))
         text = checkpoint.text() + extension
         return Note(text, tuple(sign_text(text, checkpoint, key, NOW_S) for key in self.keys))
+
+    def tile(self, level: int, place: TilePlace) -> bytes:
+        """As C2SP tlog-tiles has it, of all leaves."""
+        height, start = TILE_HEIGHT * level, place.index * TILE_WIDTH
+        hashes = [self.node(height, index) for index in range(start, min(start + place.width, len(self.leaves) >> height))]
+        return b"".join(hashes)
 
     def submission(self, old: int, size: int | None = None) -> Submission:
         note = self.note(size)

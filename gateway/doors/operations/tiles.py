@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 
 from fastapi import FastAPI, Request, Response
 
-from audit.cosigning import checkpoint
+from audit.cosigning import checkpoint, cosigned_checkpoint
 from audit.log import Log, LogUnavailable
 from audit.query import PURPOSE_MOST, Why
+from audit.store.cosignatures import LINES_MOST
 from audit.tiles import TilePlace, entry_bundle, hash_tile
 from gateway.domain.duties import Duty
 from gateway.domain.errors import Fault, RequestFault, Unavailable
@@ -64,6 +65,14 @@ class TilesDesk:
             raise RequestFault(Fault.NOT_FOUND, "no checkpoint has been published yet")
         return Response(note, media_type="text/plain; charset=utf-8", headers=_FRESH)
 
+    async def cosigned(self, request: Request) -> Response:
+        """The note. RequestFault where so many did not cosign any."""
+        quorum = request.path_params["quorum"]
+        note = await cosigned_checkpoint(self.log, quorum) if 0 < quorum <= LINES_MOST else None
+        if note is None:
+            raise RequestFault(Fault.NOT_FOUND, "no checkpoint that is kept was cosigned by so many witnesses")
+        return Response(note, media_type="text/plain; charset=utf-8", headers=_FRESH)
+
     async def hashes(self, request: Request) -> Response:
         """A tile of hashes. RequestFault where there is none such, or not yet."""
         asked = _HASHES.fullmatch(request.scope["path"])
@@ -93,6 +102,11 @@ def mount(app: FastAPI, desk: TilesDesk) -> None:
     async def tlog_checkpoint(request: Request) -> Response:
         """The latest published checkpoint: a C2SP signed note."""
         return await desk.read(request, desk.latest)
+
+    @app.get(PREFIX + "cosigned/{quorum:int}", response_class=Response)
+    async def tlog_cosigned(request: Request) -> Response:
+        """The newest checkpoint that so many witnesses cosigned."""
+        return await desk.read(request, desk.cosigned)
 
     @app.get(PREFIX + "tile/{level:int}/{place:path}", response_class=Response)
     async def tlog_tile(request: Request) -> Response:
