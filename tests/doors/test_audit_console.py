@@ -474,6 +474,9 @@ async def test_the_console_s_own_check_agrees_with_the_log_and_finds_every_chang
         (proof, other, "origin"),
         (proof, key[:-4] + secrets.token_hex(2), "origin"),
     ]
+    text, _, signatures = proof["note"].rpartition("\n\n")
+    swapped = "".join(f"{line[:-8]}{line[-8:].swapcase()}\n" for line in signatures.splitlines())
+    changed.append(({**proof, "note": f"{text}\n\n{swapped}"}, key, "signature"))
     peer = installed("console", "htmx.org", "proof.mjs")
     lines = "\n".join(json.dumps({"proof": item, "key": by}) for item, by, _ in [(proof, key, ""), *changed])
     module = tmp_path / "proof.mjs"
