@@ -23,8 +23,10 @@ from gateway.doors import schemas
 from gateway.identity.fetching import Fetcher
 from gateway.identity.jwks import Ages, IssuerKeys, RemoteKeys
 from gateway.oversight.approvals import Approvals
+from gateway.oversight.audit_cases import AuditCases
 from gateway.oversight.refused_acts import RefusedActs
 from gateway.store.approvals import SqlApprovals
+from gateway.store.audit_cases import SqlAuditCases
 from gateway.store.staff_sessions import SqlStaffSessions
 
 if TYPE_CHECKING:
@@ -72,6 +74,7 @@ def people_of(gateway: Gateway) -> People:
     four_eyes = Approvals(SqlApprovals(gateway.book), gateway.door.records, clock)
     desk = approvals.ApprovalDesk(four_eyes, gateway.log)
     done = StaffEvidence(places=places_of(settings), storage=gateway.keys.storage, clock=clock)
+    cases = AuditCases(SqlAuditCases(gateway.book), gateway.door.records, clock)
     taking = evidence.EvidenceDesk(done, four_eyes)
     fetcher = Fetcher(loopback_http=gateway.composition.loopback_http, trust=client_tls(settings.issuer_ca))
     ages = Ages(settings.keys_refresh_s, settings.keys_age_s, settings.keys_retry_s)
@@ -80,7 +83,7 @@ def people_of(gateway: Gateway) -> People:
     def mount(app: FastAPI, gateway: Gateway) -> None:
         kill_switches.mount(app, door, switches)
         approvals.mount(app, door, desk)
-        trail_routes.mount(app, door, AuditDesk(log=gateway.log, approvals=desk, kept=kept_shown()))
+        trail_routes.mount(app, door, AuditDesk(log=gateway.log, approvals=desk, kept=kept_shown(), cases=cases))
         evidence.mount(app, door, taking)
         pages.mount(app, door, pages.StaffPages(switches, desk))
         evidence_pages.mount(app, door, evidence_pages.EvidencePages(desk, taking))

@@ -27,6 +27,9 @@ _NEVER = "never"
 
 _GATEWAY = {
     "approvers": TableRetention("a day after they could approve", "approvers", personal=("approver",)),
+    "audit_case_entries": TableRetention(
+        "`calls_kept_days` after it was kept; its customer is erased", "audit_case_entries", personal=("customer", "text")
+    ),
     "assistants": TableRetention(
         "it is deleted, or its customer erased", why="somebody's work, until they end it", personal=("customer", "body", "metadata")
     ),
@@ -91,6 +94,7 @@ _LOG = {
             "index_cursor",
             "intents",
             "leaves",
+            "outcomes",
             "policy_bundles",
             "postings",
             "terms",

@@ -64,6 +64,7 @@ def rows_of(customer: str) -> Mapping[Table, ColumnElement[bool]]:
                 file_tables.FILES,
                 tables.CUSTOMERS,
                 staff_tables.STAFF_APPROVALS,
+                staff_tables.AUDIT_CASE_ENTRIES,
             )
         },
         **{

@@ -37,3 +37,18 @@ STAFF_APPROVALS = Table(
     CheckConstraint("used_us is null or approved_us is not null", name="used_once_approved"),
     Index("staff_approvals_by_expiry", "expires_us"),
 )
+
+AUDIT_CASE_ENTRIES = Table(
+    "audit_case_entries",
+    METADATA,
+    Column("id", String(40), primary_key=True),
+    Column("case_id", String(200), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("record", BigInteger),
+    Column("text", Text, nullable=False),
+    Column("customer", String(256)),  # whom it is about
+    Column("added_by", String(64), nullable=False),
+    Column("at_us", BigInteger, nullable=False),
+    Index("audit_case_entries_by_case", "case_id", "at_us"),
+    Index("audit_case_entries_by_age", "at_us"),
+)

@@ -16,7 +16,7 @@ from gateway.store.conversations import TAINT_LASTS
 from gateway.store.file_tables import CONTENTS, FILES, UPLOAD_PARTS, UPLOADS
 from gateway.store.files import forget_files
 from gateway.store.items import Item, ItemStore
-from gateway.store.staff_tables import STAFF_APPROVALS, STAFF_SESSIONS
+from gateway.store.staff_tables import AUDIT_CASE_ENTRIES, STAFF_APPROVALS, STAFF_SESSIONS
 from gateway.store.tables import (
     APPROVERS,
     CALLS,
@@ -66,6 +66,7 @@ class Swept(StrEnum):
     VECTOR_STORES = "vector_stores"
     STAFF_SESSIONS = "staff_sessions"
     STAFF_APPROVALS = "staff_approvals"
+    AUDIT_CASE_ENTRIES = "audit_case_entries"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,7 @@ class RetentionTimes:
         yield Swept.VECTOR_STORES, now - slack  # until then it is said to have expired
         yield Swept.STAFF_SESSIONS, now
         yield Swept.STAFF_APPROVALS, now - slack  # what was asked, given and used stands in the trail
+        yield Swept.AUDIT_CASE_ENTRIES, now - self.calls
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +161,7 @@ _WHOSE: Mapping[Swept, Callable[[Collection[str]], ColumnElement[bool]]] = {
     Swept.UPLOADS: lambda held: UPLOADS.c.customer.is_not(None) & UPLOADS.c.customer.in_(held),
     Swept.VECTOR_STORES: lambda held: VECTOR_STORES.c.customer.is_not(None) & VECTOR_STORES.c.customer.in_(held),
     Swept.STAFF_APPROVALS: lambda held: STAFF_APPROVALS.c.customer.is_not(None) & STAFF_APPROVALS.c.customer.in_(held),
+    Swept.AUDIT_CASE_ENTRIES: lambda held: AUDIT_CASE_ENTRIES.c.customer.is_not(None) & AUDIT_CASE_ENTRIES.c.customer.in_(held),
 }
 """Of which customers the rows of a class are. Not here: sums, since the calls stay that they were made of, and sessions of the bank's
 people."""
@@ -193,6 +196,7 @@ _OLD: Mapping[Swept, tuple[Table, Callable[[int], tuple[ColumnElement[bool], ...
     Swept.VECTOR_STORES: (VECTOR_STORES, lambda before_us: (VECTOR_STORES.c.expires_us < before_us,)),
     Swept.STAFF_SESSIONS: (STAFF_SESSIONS, lambda before_us: (STAFF_SESSIONS.c.expires_us < before_us,)),
     Swept.STAFF_APPROVALS: (STAFF_APPROVALS, lambda before_us: (STAFF_APPROVALS.c.expires_us < before_us,)),
+    Swept.AUDIT_CASE_ENTRIES: (AUDIT_CASE_ENTRIES, lambda before_us: (AUDIT_CASE_ENTRIES.c.at_us < before_us,)),
 }
 
 

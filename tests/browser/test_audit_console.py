@@ -100,6 +100,11 @@ def test_every_page_fits_and_can_be_used_by_everybody(
         page.locator(".bars").first.wait_for()
         page.locator("summary", has_text="The same numbers").first.click()
         looked_at(page, world, place, "7-charts")
+        page.goto(f"{world.origin}{HOME}/case")
+        page.get_by_label("Note", exact=True).fill("the branch says that the customer came twice")
+        page.get_by_role("button", name="Keep in the case").click()
+        page.get_by_role("button", name="Take out").first.wait_for()
+        looked_at(page, world, place, "8-case")
         for name in ("state", "retention"):
             page.goto(f"{world.origin}{HOME}/{name}")
             looked_at(page, world, place, f"6-{name}")

@@ -15,7 +15,7 @@ from audit.query import Why
 from gateway.domain.states import CallState, RunState
 from gateway.store import sweeping
 from gateway.store.book import SqlBook
-from gateway.store.staff_tables import STAFF_APPROVALS, STAFF_SESSIONS
+from gateway.store.staff_tables import AUDIT_CASE_ENTRIES, STAFF_APPROVALS, STAFF_SESSIONS
 from gateway.store.sweeping import RetentionTimes, Swept, TooManyHeld, sweep
 from gateway.store.tables import (
     APPROVERS,
@@ -39,7 +39,20 @@ from tests.support.growth import NOW
 from tests.support.teller import teller
 
 KEPT = RetentionTimes(timedelta(days=30), timedelta(days=400), timedelta(days=500))
-TABLES = (STAFF_SESSIONS, STAFF_APPROVALS, APPROVERS, CALLS, CONFIRMATIONS, PROPOSED_CALLS, READINGS, SPENT, TAINTS, USES, WORDS)
+TABLES = (
+    AUDIT_CASE_ENTRIES,
+    STAFF_SESSIONS,
+    STAFF_APPROVALS,
+    APPROVERS,
+    CALLS,
+    CONFIRMATIONS,
+    PROPOSED_CALLS,
+    READINGS,
+    SPENT,
+    TAINTS,
+    USES,
+    WORDS,
+)
 
 
 @pytest.fixture
@@ -71,6 +84,8 @@ def of_each(connection: Connection, number: int, days: float, state: CallState =
     connection.execute(insert(STAFF_SESSIONS), [{**person, "id": number.to_bytes(32, "big"), "subject": "ada"}])
     asked = {"duty": "trail.reveal", "subject": "{}", "reason": "r", "asked_by": "ada", "asked_us": at_us, "expires_us": at_us}
     connection.execute(insert(STAFF_APPROVALS), [{**asked, "id": f"apr_{number}"}])
+    entry = {"case_id": "C-1", "kind": "note", "text": "n", "added_by": "eve", "at_us": at_us}
+    connection.execute(insert(AUDIT_CASE_ENTRIES), [{**entry, "id": f"ent_{number}"}])
     hour = {"customer": f"x{number}", "currency": "GBP", "standing_mandate": "", "minor": 1, "payments": 1}
     connection.execute(insert(SPENT), [{**hour, "hour": at_us // 3_600_000_000}])
 
@@ -103,6 +118,7 @@ async def test_each_class_is_deleted_at_its_time_and_not_before(book: SqlBook, m
         "taints": 2,
         "staff_sessions": 1,
         "staff_approvals": 1,
+        "audit_case_entries": 7,
     }
     assert await sweep(book, KEPT, NOW) == 0
     assert {what for what, _ in KEPT.ends(NOW)} == set(Swept), "every class has its time"

@@ -31,6 +31,7 @@ from gateway.doors.operations.audit.charts import chart, stretches_of
 from gateway.doors.operations.audit.desk import HOME, own_path
 from gateway.doors.operations.audit.search import narrowed, terms
 from gateway.doors.operations.audit.words import catalogue
+from gateway.store import erasure
 from tests.doors.test_staff_routes import ORIGIN, application, signed_in
 from tests.support.peers import installed
 from tests.support.teller import Teller, leaves_of, teller
@@ -318,6 +319,49 @@ async def test_a_watch_is_one_question_of_one_session_shows_nothing_of_before_an
     assert first["watch_from"] < second["watch_from"]
 
 
+async def test_a_case_keeps_records_notes_and_questions_on_record_until_whom_they_are_about_is_erased(asked: Teller) -> None:
+    await asked.ask("list_accounts", {})
+    index = next(item.idx for item in await leaves_of(asked.gateway) if b'"read"' in item.leaf)
+    async with browser(asked) as eve, browser(asked) as mel:
+        await eve.begin()
+        await mel.begin(case="C-2")
+        assert (await eve.post(f"{HOME}/case/notes", text="call the branch")).status_code == 303
+        assert (await eve.post(f"{HOME}/case/notes", text=" ")).status_code == 400
+        assert (await eve.post(f"{HOME}/case/notes", text="x" * 2001)).status_code == 400
+        assert (await eve.post(f"{HOME}/case/questions", q="customer:alice kind:read")).status_code == 303
+        assert (await eve.post(f"{HOME}/case/questions", q="nonsense")).status_code == 400
+        assert (await eve.post(f"{HOME}/case/records/{index}", text="odd")).status_code == 303
+        assert (await eve.post(f"{HOME}/case/records/{10**6}")).status_code == 404
+        kept = (await eve.get(f"{HOME}/case")).text
+        for words in ("call the branch", "customer:alice kind:read", f"Record {index}", "odd"):
+            assert words in kept
+        assert "call the branch" not in (await mel.get(f"{HOME}/case")).text, "another case"
+        entries = re.findall(r"entries/(ent_[0-9a-f]+)/take-out", kept)
+        assert (await mel.post(f"{HOME}/case/entries/{entries[0]}/take-out")).status_code == 404
+        await asked.gateway.book._database.write(lambda connection: erasure.erase(connection, "alice"))
+        left = (await eve.get(f"{HOME}/case")).text
+        assert ("call the branch" in left, "customer:alice" in left, ">odd<" in left) == (True, False, False)
+        assert (await eve.post(f"{HOME}/case/entries/{entries[0]}/take-out")).status_code == 303
+        assert "Nothing is kept" in (await eve.get(f"{HOME}/case")).text
+    told = [json.loads(item.leaf) for item in await leaves_of(asked.gateway)]
+    acts = [leaf["facts"] for leaf in told if str(leaf.get("facts", {}).get("word", "")).startswith("case_")]
+    assert [(act["word"], act.get("kept")) for act in acts if act["case"] == "C-1"] == [
+        ("case_kept", "note"),
+        ("case_kept", "question"),
+        ("case_kept", "record"),
+        ("case_taken_out", None),
+    ]
+    assert "branch" not in str(told), "a text is in the trail by its digest alone"
+
+
+async def test_a_full_case_takes_no_more(asked: Teller, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.store.audit_cases.ENTRIES_MOST", 2)
+    async with browser(asked) as eve:
+        await eve.begin()
+        statuses = [(await eve.post(f"{HOME}/case/notes", text=f"note {number}")).status_code for number in range(3)]
+    assert statuses == [303, 303, 400]
+
+
 async def test_what_others_wrote_is_text_and_what_deceives_the_eye_is_spelt_out(asked: Teller) -> None:
     hostile = "<img src=x onerror=alert(1)>\u202e'\""
     done = await asked.ask("list_accounts", {}, agent=hostile)
@@ -380,6 +424,7 @@ def test_every_text_is_in_the_catalogue_and_none_is_without_use() -> None:
         "state.",
         "charts.series.",
         "stands.",
+        "case.",
     )
     assert {key for key in known - used if not key.startswith(made)} == set()
     for kind in RecordKind:
@@ -429,6 +474,9 @@ async def test_the_console_s_own_check_agrees_with_the_log_and_finds_every_chang
         (proof, other, "origin"),
         (proof, key[:-4] + secrets.token_hex(2), "origin"),
     ]
+    text, _, signatures = proof["note"].rpartition("\n\n")
+    swapped = "".join(f"{line[:-8]}{line[-8:].swapcase()}\n" for line in signatures.splitlines())
+    changed.append(({**proof, "note": f"{text}\n\n{swapped}"}, key, "signature"))
     peer = installed("console", "htmx.org", "proof.mjs")
     lines = "\n".join(json.dumps({"proof": item, "key": by}) for item, by, _ in [(proof, key, ""), *changed])
     module = tmp_path / "proof.mjs"

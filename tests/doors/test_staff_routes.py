@@ -55,6 +55,11 @@ DUTY_OF: dict[tuple[str, str], Duty | None] = {
     ("POST", "/console/audit/work"): None,
     ("GET", "/console/audit/tail"): Duty.QUERY,
     ("POST", "/console/audit/tail"): Duty.QUERY,
+    ("GET", "/console/audit/case"): Duty.QUERY,
+    ("POST", "/console/audit/case/notes"): Duty.QUERY,
+    ("POST", "/console/audit/case/questions"): Duty.QUERY,
+    ("POST", "/console/audit/case/records/{record}"): Duty.QUERY,
+    ("POST", "/console/audit/case/entries/{entry_id}/take-out"): Duty.QUERY,
     ("GET", "/console/audit/charts"): Duty.QUERY,
     ("POST", "/console/audit/charts"): Duty.QUERY,
     ("GET", "/console/audit/state"): Duty.VERIFY,
@@ -115,7 +120,7 @@ async def test_every_route_is_decided_about_and_lets_in_whom_the_table_says_and_
     async with httpx.AsyncClient(transport=transport, base_url=ORIGIN) as http:
         for (method, path), duty in DUTY_OF.items():
             url = path.replace(":path", "").format(
-                kill_switch_id=KILL, approval_id=APPROVAL, call_id="call_1", place="000", record=0
+                kill_switch_id=KILL, approval_id=APPROVAL, call_id="call_1", place="000", record=0, entry_id=f"ent_{'0' * 32}"
             )
             strangers: tuple[dict[str, str], ...] = (
                 {},

@@ -16,6 +16,7 @@ from gateway.doors.operations.audit.shell import audit_page, audit_refused
 from gateway.doors.operations.audit.work import AuditWork, work_of
 from gateway.doors.operations.sessions import SignedIn
 from gateway.doors.operations.staff_door import StaffDoor
+from gateway.oversight.audit_cases import AuditCases
 
 HOME = "/console/audit"
 
@@ -26,6 +27,7 @@ class AuditDesk:
 
     log: Log
     approvals: ApprovalDesk
+    cases: AuditCases
     kept: Sequence[tuple[str, str, str]]
     """What each table keeps: its name, until when, and what takes it away or why nothing does."""
 

@@ -2,6 +2,7 @@
 
 from fastapi import FastAPI, Response
 
+from gateway.doors.operations.audit.cases import mount_cases
 from gateway.doors.operations.audit.charts import mount_charts
 from gateway.doors.operations.audit.desk import HOME, AuditDesk
 from gateway.doors.operations.audit.life import mount_life
@@ -22,6 +23,7 @@ def mount_audit(app: FastAPI, door: StaffDoor, desk: AuditDesk) -> None:
     mount_life(app, door, desk)
     mount_reveal(app, door, desk)
     mount_state(app, door, desk)
+    mount_cases(app, door, desk)
     mount_tail(app, door, desk)
     mount_charts(app, door, desk)
     mount_retention(app, door, desk)

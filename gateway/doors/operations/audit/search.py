@@ -44,7 +44,7 @@ def mount_search(app: FastAPI, door: StaffDoor, desk: AuditDesk) -> None:
         """Say what for and under which case, for this session."""
 
         async def begin(_door: StaffDoor, request: Request, signed_in: SignedIn) -> Response:
-            form = request.state.form
+            form: Mapping[str, str] = getattr(request.state, "form", {})
             response = Response(status_code=303, headers={"location": own_path(form.get("back", ""))})
             work = AuditWork(form.get("purpose", "").strip(), form.get("case", "").strip())
             begin_work(door.sessions, response, signed_in, work, int(door.sessions.longest.total_seconds()))
