@@ -28,6 +28,7 @@ _OF_LOG = {
     "terms": _ADDS,
     "postings": _ADDS,
     "time_blocks": f"{_ADDS}, UPDATE (earliest, latest)",
+    "outcomes": f"{_ADDS}, UPDATE (until)",
     "index_cursor": f"{_ADDS}, UPDATE (upto)",
 }
 """Of `cosignatures` the newest stay. Derived from the leaves are `terms` to `index_cursor`; an intent's end is checked against its leaf."""
