@@ -2,7 +2,7 @@
 
 python -m tests.benchmarks.trail [--json] [--records 100000] [--folder FOLDER]
 
-`--folder` keeps the log, and takes one that is there already.
+`--folder` keeps the log, and goes on with one that is there already.
 """
 
 import argparse
@@ -84,8 +84,11 @@ def records_of(start: int, count: int, begun: datetime) -> list[Record]:
 async def write(log: Log, records: int, begun: datetime) -> None:
     """Groups of calls at once, each intent ended in the next group; a checkpoint for each second of the log's own time at most."""
     facts = {"bundle": RULES_HASH, "version": "7", "author": "benchmark"}
-    await log.append(Record(kind=RecordKind.POLICY_ACTIVATE, time=begun, facts=facts))
-    done, told, counted = 1, 0, 0
+    done = log.size()
+    if not done:
+        await log.append(Record(kind=RecordKind.POLICY_ACTIVATE, time=begun, facts=facts))
+        done = 1
+    told = counted = done
     while done < records:
         group = records_of(done, min(AT_ONCE, records - done), begun)
         entries = await asyncio.gather(*(log.append(record, timeout_ms=60_000) for record in group))
@@ -179,6 +182,9 @@ def verified(bundle: Path, trust: bytes, results: "multiprocessing.Queue[Figures
 async def run(folder: Path, records: int) -> Figures:
     begun = datetime.now(UTC).replace(microsecond=0) - timedelta(milliseconds=100 * records)
     log = await open_log(DatabaseLocations(folder), writer_id="w1", clock=lambda: datetime.now(UTC), origin="bench.example/log")
+    first = await log.read(lambda reads: reads.leaf(0))
+    if first is not None:
+        begun = datetime.fromisoformat(json.loads(first.leaf)["time"])
     found: Figures = {"records": records}
     if log.size() < records:
         start = time.perf_counter()
