@@ -22,7 +22,7 @@ from audit.store.find import Filter, find
 from gateway.app.alignment import finding_of, keys_finding
 from gateway.app.clock import Clock
 from gateway.app.databases import DatabaseLocations, DatabaseName, open_log, refuse_unmade
-from gateway.app.forgotten import ForgottenOfLog, known_effects, read_forgotten
+from gateway.app.forgotten import ForgottenOfLog, erasures_of_keys, known_effects, read_forgotten
 from gateway.app.keys import MANDATES, file_keys
 from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.calls.record import Records
@@ -95,7 +95,10 @@ async def recover(places: DatabaseLocations, wanted: RecoveryOrder, *, clock: Cl
             forgotten = await read_forgotten(log, found.before.book_size or 0, key)
         if wanted.effects is not None:
             forgotten.known += known_effects(await wanted.effects(log, clock() - MONTH))
+        if lost:
+            forgotten.known += await erasures_of_keys(log)
         await _together(log, forgotten, found, wanted, clock())
+        await database.overwrite_deleted()
         if lost:
             await log.keys.forget_position()
         await log.publish(force=True)

@@ -77,6 +77,28 @@ def known_effects(effects: Sequence[CoreEffect]) -> list[Known]:
     ]
 
 
+async def erasures_of_keys(log: Log) -> list[Known]:
+    """Who was erased as the key store knows, whose list of destructions is in no backup of the databases: where the log was restored from
+    before, no record of it tells. LogUnavailable, LogCorrupt."""
+    size, _ = await log.head()
+    ids = [await ids_of(log, subject, size) for subject in sorted(await log.keys.destroyed())]
+    return [KnownErasure(of_one) for of_one in ids if of_one]
+
+
+async def ids_of(log: Log, subject: str, before: int) -> frozenset[str]:
+    """The ids in clear of a person's records: of calls, conversations, confirmations and standing mandates."""
+    found: set[str] = set()
+    wanted, after = Filter(customer=subject), -1
+    while rows := await log.read(lambda reads, after=after: find(reads.connection, wanted, before, after, LEAVES_AT_ONCE)):  # type: ignore[misc]
+        for row in rows:
+            fields = json.loads(row.leaf)
+            facts = fields.get("facts", {})
+            ids = (fields.get("call"), fields.get("conversation"), facts.get("confirmation"), facts.get("standing_mandate"))
+            found.update(item for item in ids if isinstance(item, str))
+        after = rows[-1].idx
+    return frozenset(found)
+
+
 async def _leaves(log: Log, start: int, end: int) -> AsyncIterator[StoredLeaf]:
     for first in range(start, end, LEAVES_AT_ONCE):
         until = min(end, first + LEAVES_AT_ONCE)
@@ -110,7 +132,7 @@ class _Reader:
             case RecordKind.ADMIN:
                 await self._admin(stored.idx, fields)
             case RecordKind.KEY_DESTROY:
-                self._add(KnownErasure(await self._ids_of(fields["facts"]["subject"], stored.idx)))
+                self._add(KnownErasure(await ids_of(self._log, fields["facts"]["subject"], stored.idx)))
             case _:
                 pass
 
@@ -201,23 +223,6 @@ class _Reader:
 
     async def _sealed(self, index: int) -> Mapping[str, Any]:
         return {path: value_of(text) for path, text in (await open_sealed(self._log, index)).items()}
-
-    async def _ids_of(self, subject: str, before: int) -> frozenset[str]:
-        """The ids in clear of a person's records: of calls, conversations, confirmations and standing mandates."""
-        found: set[str] = set()
-        after = -1
-        while rows := await self._of(subject, before, after):
-            for row in rows:
-                fields = json.loads(row.leaf)
-                facts = fields.get("facts", {})
-                ids = (fields.get("call"), fields.get("conversation"), facts.get("confirmation"), facts.get("standing_mandate"))
-                found.update(item for item in ids if isinstance(item, str))
-            after = rows[-1].idx
-        return frozenset(found)
-
-    async def _of(self, subject: str, before: int, after: int) -> Sequence[StoredLeaf]:
-        wanted = Filter(customer=subject)
-        return await self._log.read(lambda reads: find(reads.connection, wanted, before, after, LEAVES_AT_ONCE))
 
 
 def _earlier_claim(call: str, told: Mapping[str, Any]) -> Mapping[str, Any]:
