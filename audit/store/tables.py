@@ -157,7 +157,8 @@ outcomes = Table(
     Column("until", BigInteger),
 )
 """How each call stood from which record on, so that a question finds how it stands in a tree of any size."""
-Index("outcomes_outcome", outcomes.c.outcome, outcomes.c.until, outcomes.c.shown)
+Index("outcomes_now", outcomes.c.outcome, outcomes.c.shown, **_where(outcomes.c.until.is_(None)))
+Index("outcomes_then", outcomes.c.outcome, outcomes.c.until, **_where(outcomes.c.until.is_not(None)))
 Index("outcomes_shown", outcomes.c.shown)
 Index("outcomes_idx", outcomes.c.idx)
 

@@ -93,7 +93,15 @@ async def write(log: Log, records: int, begun: datetime) -> None:
         group = records_of(done, min(AT_ONCE, records - done), begun)
         entries = await asyncio.gather(*(log.append(record, timeout_ms=60_000) for record in group))
         ends = [
-            an_end(entry.index, entry.leaf_hash, call_id=record.call_id, time=record.time, policy=None, customer=record.customer)
+            an_end(
+                entry.index,
+                entry.leaf_hash,
+                call_id=record.call_id,
+                time=record.time,
+                policy=None,
+                customer=record.customer,
+                function=record.function,
+            )
             for record, entry in zip(group, entries, strict=True)
             if record.kind is RecordKind.INTENT
         ]

@@ -19,7 +19,9 @@ def upgrade() -> None:
         sa.Column("until", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("call", "idx"),
     )
-    op.create_index("outcomes_outcome", "outcomes", ["outcome", "until", "shown"])
+    holds, held = sa.text("until IS NULL"), sa.text("until IS NOT NULL")
+    op.create_index("outcomes_now", "outcomes", ["outcome", "shown"], sqlite_where=holds, postgresql_where=holds)
+    op.create_index("outcomes_then", "outcomes", ["outcome", "until"], sqlite_where=held, postgresql_where=held)
     op.create_index("outcomes_shown", "outcomes", ["shown"])
     op.create_index("outcomes_idx", "outcomes", ["idx"])
     # derived: made again from the leaves, by the new terms
