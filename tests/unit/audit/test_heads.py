@@ -220,7 +220,7 @@ async def test_an_older_head_that_was_changed_is_not_signed_again(tmp_path: Path
 
 def as_0001(connection: Connection, note: str) -> None:
     """Undo what came after, which no command does."""
-    for table in ("policy_bundles", "terms", "postings", "time_blocks", "index_cursor", "outcomes"):
+    for table in ("policy_bundles", "terms", "postings", "time_blocks", "index_cursor", "outcomes", "cosignatures"):
         connection.exec_driver_sql(f"DROP TABLE {table}")
     for column in ("origin", "mac"):
         connection.exec_driver_sql(f"ALTER TABLE head DROP COLUMN {column}")
