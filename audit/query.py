@@ -206,7 +206,7 @@ class _Asking:
 
     @property
     def of_nobody(self) -> bool:
-        return self.wanted.customer == NOBODY
+        return NOBODY in (self.wanted.customer, self.wanted.about, self.wanted.shown)
 
 
 async def _asking(log: Log, query: Query, limit: int) -> _Asking:

@@ -121,6 +121,8 @@ NOBODY = "alcie"
 ERASE = '{"customer": "alcie", "legal_minimum": [], "purpose": "complaint", "case": "C-1"}'
 NAMING: dict[str, list[tuple[str, ...]]] = {
     "audit query": [("eve",)],
+    "audit agent": [("eve", "assistant")],
+    "audit who-looked": [("eve",)],
     "audit export": [("eve", "--out", "OUT")],
     "audit hold": [("eve", "--hold", "court"), ("ada", "--hold", "court", "--release")],
     "audit erase": [("ada", "--legal-minimum", "none")],

@@ -5,6 +5,7 @@ from fastapi import FastAPI, Response
 from gateway.doors.operations.audit.cases import mount_cases
 from gateway.doors.operations.audit.charts import mount_charts
 from gateway.doors.operations.audit.desk import HOME, AuditDesk
+from gateway.doors.operations.audit.exports import mount_exports
 from gateway.doors.operations.audit.life import mount_life
 from gateway.doors.operations.audit.retention import mount_retention
 from gateway.doors.operations.audit.reveal import mount_reveal
@@ -24,6 +25,7 @@ def mount_audit(app: FastAPI, door: StaffDoor, desk: AuditDesk) -> None:
     mount_reveal(app, door, desk)
     mount_state(app, door, desk)
     mount_cases(app, door, desk)
+    mount_exports(app, door, desk)
     mount_tail(app, door, desk)
     mount_charts(app, door, desk)
     mount_retention(app, door, desk)

@@ -61,6 +61,11 @@ def audit_refused(fault: RequestFault) -> Response:
     return Response(_TEMPLATES.get_template("refused.html").render(known), status_code=fault_status(fault), media_type="text/html")
 
 
+def download(content: bytes, media: str, name: str) -> Response:
+    """A file to keep, which no browser shows as a page."""
+    return Response(content, media_type=media, headers={"content-disposition": f'attachment; filename="{name}"'})
+
+
 def static_file(name: str) -> Response:
     """A file of the console, as it is installed."""
     return Response((_FOLDER / name).read_bytes(), media_type=STATICS[name])
