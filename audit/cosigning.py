@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from audit.checkpoint import Checkpoint, Note, NoteInvalid, Signature, sign_checkpoint
 from audit.log import Log
 from audit.merkle import EMPTY_ROOT, consistency_proof
-from audit.store.cosignatures import KeptCosignature, keep_cosignatures, last_cosigned_size, last_of, lines_over
+from audit.store.cosignatures import KeptCosignature, keep_cosignatures, last_cosigned_size, last_of, last_of_each, lines_over
 from audit.store.reads import LogCorrupt, Nodes, Reads
 from audit.store.writes import Head
 from audit.witness.protocol import SIZE_LESS_THAN, Submission
@@ -43,6 +43,11 @@ async def keep(log: Log, note: Note, signatures: Sequence[Signature]) -> None:
 async def last_kept(log: Log, name: str) -> KeptCosignature | None:
     """What this witness cosigned last, as far as is kept. LogUnavailable."""
     return await log.read(lambda reads: last_of(reads.connection, name))
+
+
+async def kept_of_each(log: Log) -> Sequence[KeptCosignature]:
+    """What each witness cosigned last, by their names, as far as is kept. LogUnavailable."""
+    return await log.read(lambda reads: last_of_each(reads.connection))
 
 
 async def checkpoint(log: Log) -> str | None:

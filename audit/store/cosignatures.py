@@ -44,6 +44,12 @@ def last_of(connection: Connection, name: str) -> KeptCosignature | None:
     return None if row is None else KeptCosignature(row.size, row.root, row.name, row.time_s, row.line)
 
 
+def last_of_each(connection: Connection) -> list[KeptCosignature]:
+    """The same of every witness of whom anything is kept, by their names."""
+    names = connection.execute(select(cosignatures.c.name).distinct().order_by(cosignatures.c.name)).scalars().all()
+    return [found for name in names if (found := last_of(connection, name)) is not None]
+
+
 def lines_over(connection: Connection, size: int, root: bytes) -> list[str]:
     """The lines over one head, the youngest by each key, oldest first, as many as a note may hold. NoteInvalid for a line that is none."""
     wanted = select(cosignatures).where(cosignatures.c.size == size, cosignatures.c.root == root).order_by(cosignatures.c.id)

@@ -16,6 +16,7 @@ from gateway.app.retention import kept_shown
 from gateway.app.settings import Settings
 from gateway.app.staff_evidence import StaffEvidence
 from gateway.app.unsafe_settings import UnsafeSettings
+from gateway.app.witnessing import place_of
 from gateway.calls.rates import RequestRates
 from gateway.domain.duties import StaffRole
 from gateway.domain.staff import ProvedBy
@@ -83,7 +84,9 @@ def people_of(gateway: Gateway) -> People:
     def mount(app: FastAPI, gateway: Gateway) -> None:
         kill_switches.mount(app, door, switches)
         approvals.mount(app, door, desk)
-        trail_routes.mount(app, door, AuditDesk(log=gateway.log, approvals=desk, kept=kept_shown(), cases=cases))
+        named = [place_of(said).name for said in settings.witnesses]
+        looking = AuditDesk(log=gateway.log, approvals=desk, kept=kept_shown(), cases=cases, witnesses=named)
+        trail_routes.mount(app, door, looking)
         evidence.mount(app, door, taking)
         pages.mount(app, door, pages.StaffPages(switches, desk))
         evidence_pages.mount(app, door, evidence_pages.EvidencePages(desk, taking))

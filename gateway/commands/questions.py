@@ -1,10 +1,7 @@
 """`tellergate audit query`, `life`, `agent` and `who-looked`: questions to the trail, on record before they are answered."""
 
 import argparse
-import csv
-import io
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
 from audit.call_life import CallUnknown, life_of
 from audit.log import Log
@@ -15,10 +12,19 @@ from audit.terms import part
 from gateway.commands.audit import UNKNOWN_TO_TRAIL, asked, query_of, written
 from gateway.commands.printing import FINDING, GOOD, USAGE, failed, print_json, print_table
 from gateway.domain.duties import Duty
-from gateway.oversight.questions import TrailQuestion, acts_of, answer_shown, because, life_shown, looks_at, step_of
-from gateway.oversight.report_documents import csv_cell
+from gateway.oversight.questions import (
+    COLUMNS,
+    TrailQuestion,
+    acts_of,
+    answer_shown,
+    because,
+    life_shown,
+    looks_at,
+    row_of,
+    step_of,
+)
+from gateway.oversight.report_documents import write_table
 
-_COLUMNS = ("index", "time", "kind", "function", "decided", "by", "ended", "call")
 _LOOKS = ("index", "time", "who", "did", "what for", "case", "by")
 
 
@@ -68,8 +74,8 @@ def life(options: argparse.Namespace) -> int:
 def _answered(
     options: argparse.Namespace,
     asks: Callable[[], Query],
-    columns: Sequence[str] = _COLUMNS,
-    row: "Callable[[StoredRecord], tuple[object, ...]] | None" = None,
+    columns: Sequence[str] = COLUMNS,
+    row: Callable[[StoredRecord], tuple[object, ...]] = row_of,
 ) -> int:
     """One page of the question; its duty depends on what it asks, so a question that cannot be read is told first."""
     try:
@@ -82,13 +88,14 @@ def _answered(
     async def work(log: Log, why: Why) -> int:
         found = await question.ask(log, why)
         if options.csv is not None:
-            _write_csv(options.csv, columns, map(row or _row, found.found))
+            with written(options.csv) as file:
+                write_table(columns, map(row, found.found), file)
         if options.json:
             print_json(answer_shown(found))
         elif found.of_nobody:
             return failed(UNKNOWN_TO_TRAIL, FINDING)
         else:
-            print_table(columns, map(row or _row, found.found))
+            print_table(columns, map(row, found.found))
             _print_about(found)
         return FINDING if found.of_nobody or found.gapless is False or found.completeness.whole is False else GOOD
 
@@ -104,20 +111,6 @@ def _print_about(found: QueryPage) -> None:
         print(f"{found.opened} records were opened to look for what they keep sealed{erased}")
     if found.next_cursor:
         print(f"more: --cursor {found.next_cursor}")
-
-
-def _row(found: StoredRecord) -> tuple[object, ...]:
-    policy, facts = part(found.fields, "policy"), part(found.fields, "facts")
-    return (
-        found.index,
-        _time(found),
-        found.fields["kind"],
-        part(found.fields, "function").get("name"),
-        policy.get("decision") or facts.get("code") or facts.get("word"),
-        because(found.fields),
-        found.fields.get("end_state"),
-        found.fields.get("call"),
-    )
 
 
 def _look_row(found: StoredRecord) -> tuple[object, ...]:
@@ -136,13 +129,3 @@ def _time(found: StoredRecord) -> str:
 
 def _who(found: StoredRecord) -> object:
     return part(found.fields, "actor").get("agent") or part(found.fields, "facts").get("by")
-
-
-def _write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """RFC 4180, and no cell that a spreadsheet would run: one that begins like a formula gets an apostrophe before it."""
-    with written(path) as file:
-        text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
-        writer = csv.writer(text)
-        writer.writerow(columns)
-        writer.writerows([csv_cell(cell) for cell in row] for row in rows)
-        text.detach()

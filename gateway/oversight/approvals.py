@@ -98,13 +98,13 @@ class Approvals:
         this person does; the record names the one that is approved."""
         at, customer = self.clock(), customer_of(approval.subject)
         facts = {"approval": approval.id}
-        told = {"subject": approval.subject, "reason": approval.reason}
+        told = {"subject": approval.subject if customer is not None else of_nobody(approval.subject), "reason": approval.reason}
         if self.signs is not None:
             signed = dict(self.signs(duty, {"word": word, "approval": approval.id, **told}, at))
             told["statement"] = signed.pop("statement")
             facts |= signed
         if customer is None:
-            facts |= {**told, "subject_sha256": sha256(approval.subject.encode()).hexdigest()}
+            facts |= {**told, "subject_sha256": sha256(told["subject"].encode()).hexdigest()}
         return StaffRecord(
             word=word,
             duty=approval.duty,
@@ -120,5 +120,12 @@ class Approvals:
 
 def customer_of(subject: str) -> str | None:
     """The person whom a subject names, if it names one."""
-    named = json.loads(subject).get("customer")
+    members = json.loads(subject)
+    named = next((members[name] for name in ("customer", "about", "shown") if name in members), None)
     return named if isinstance(named, str) else None
+
+
+def of_nobody(subject: str) -> str:
+    """What the trail keeps in clear of a subject that names no customer: not whom a payee names, who may be a person."""
+    members = json.loads(subject)
+    return canonical({**members, "payee": "given"}) if "payee" in members else subject

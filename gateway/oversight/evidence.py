@@ -7,7 +7,7 @@ from hashlib import sha256
 
 from audit.leaf import rfc3339
 from audit.log import Log
-from audit.query import NothingKnown, Query, Why, page
+from audit.query import NothingKnown, Query, Why, filter_of, page
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +31,8 @@ class ExportOrder:
         """Exactly what is approved."""
         chosen = {name: value for name in Query.__dataclass_fields__ if (value := getattr(self.query, name))}
         told = {name: rfc3339(value) if isinstance(value, datetime) else value for name, value in chosen.items()}
+        if "case" in told:  # `case` is the one that it is taken away under
+            told["of_case"] = told.pop("case")
         if self.after is not None:
             told["after_checkpoint"] = sha256(self.after).hexdigest()
         return {**told, "reveal": self.reveal, "purpose": self.purpose, "case": self.case}
@@ -38,7 +40,8 @@ class ExportOrder:
 
 async def refuse_nobody(log: Log, query: Query, why: Why) -> None:
     """NothingKnown where nothing is on record of the customer: nobody is asked to approve it, nor does the name come into the log; the
-    look is on record. LogUnavailable."""
+    look is on record. SwitchUnknown, LogUnavailable."""
+    await filter_of(log, query)
     if query.customer is not None and await log.keys.subject_of(query.customer) is None:
         await page(log, query, why, limit=1)
         raise NothingKnown

@@ -80,6 +80,25 @@ def record_shown(match: StoredRecord) -> Mapping[str, object]:
     return {"index": match.index, "leaf_hash": match.leaf_hash.hex(), "leaf": match.fields}
 
 
+COLUMNS = ("index", "time", "kind", "function", "decided", "by", "ended", "call")
+"""Of a page as a table."""
+
+
+def row_of(found: StoredRecord) -> tuple[object, ...]:
+    """A record as a line under `COLUMNS`; its time in UTC, to the second."""
+    policy, facts = part(found.fields, "policy"), part(found.fields, "facts")
+    return (
+        found.index,
+        str(found.fields["time"])[:19].replace("T", " "),
+        found.fields["kind"],
+        part(found.fields, "function").get("name"),
+        policy.get("decision") or facts.get("code") or facts.get("word"),
+        because(found.fields),
+        found.fields.get("end_state"),
+        found.fields.get("call"),
+    )
+
+
 def life_shown(life: CallLife) -> Mapping[str, object]:
     """A call's life as JSON."""
     return {

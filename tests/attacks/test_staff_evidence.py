@@ -5,6 +5,7 @@ import contextlib
 import io
 import json
 import threading
+import zipfile
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,8 @@ from audit.erasure import LegalHold
 from audit.leaf import EndState, RecordKind
 from audit.merkle import leaf_hash
 from audit.query import Query, Why
+from audit.question_language import FIELDS, parse_question
+from audit.terms import CallOutcome
 from audit.tiles import TilePlace, entries_of
 from gateway.app.databases import places_of
 from gateway.app.handover import PART_BYTES, PARTS_AHEAD, Handover, NotHandedOver
@@ -28,7 +31,8 @@ from gateway.app.staff_evidence import StaffEvidence
 from gateway.cli import main
 from gateway.domain.approvals import canonical
 from gateway.domain.errors import Fault, RequestFault
-from gateway.doors.operations.evidence import BundleAnswer, ExportRequest
+from gateway.doors.operations.approvals import in_members
+from gateway.doors.operations.evidence import BundleAnswer, ExportRequest, ExportSubject
 from gateway.doors.operations.evidence_pages import export_fields
 from gateway.oversight.erasing import MINIMUMS, ErasureOrder
 from gateway.oversight.evidence import ExportOrder
@@ -332,12 +336,66 @@ _TEXT = st.text(min_size=1, max_size=20)
             "customer": _TEXT,
             "call_id": _TEXT,
             "end_state": st.sampled_from([state.value for state in EndState]),
+            **dict.fromkeys(
+                ("about", "agent", "by", "reason", "of_case", "word", "confirmation", "switch", "while_switch", "payee"), _TEXT
+            ),
+            "outcomes": st.lists(st.sampled_from([outcome.value for outcome in CallOutcome]), min_size=1, max_size=4),
+            "amount": st.sampled_from([">500", "<=3EUR", "4.10"]),
+            "new_payee": st.sampled_from(["yes", "no"]),
         },
     )
 )
 def test_a_body_is_the_subject_that_was_approved_to_the_letter(subject: dict[str, object]) -> None:
     order = ExportRequest.model_validate({"approval": f"apr_{'0' * 32}", **subject}).order()
     assert canonical(order.subject()) == canonical(subject)
+
+
+def test_a_question_s_text_is_approved_as_the_members_that_it_says_every_one_of_them() -> None:
+    about = {"purpose": "p", "case": "C-2"}
+    for field in FIELDS:
+        text = f"{field.name}:{field.example}"
+        said = in_members({**about, "question": text})
+        assert "question" not in said
+        assert said != in_members({**about, "question": ""}), f"{field.name} would be approved as the whole log"
+        again = ExportSubject.model_validate(json.loads(canonical(said))).order().query
+        assert again == parse_question(text), field.name
+    for twice in (
+        {"question": "customer:a", "customer": "b"},
+        {"question": "nonsense"},
+        {"amount": "lots"},
+        {"outcomes": ["paid"]},
+    ):
+        with pytest.raises(RequestFault):
+            ExportSubject.model_validate({**about, **twice}).order()
+
+
+def test_what_a_question_approves_is_taken_away_by_it_and_no_payee_stands_in_the_trail(
+    listener: tuple[Served, str], tmp_path: Path
+) -> None:
+    served, origin = listener
+    done = served.call("list_accounts", {}, token=served.token(CUSTOMER))
+    question = {**ABOUT, "question": f"customer:{CUSTOMER} function:list_accounts outcome:answered"}
+    with signed_in(origin, "eve", "auditor") as eve, signed_in(origin, "mel", "auditor") as mel:
+        body = asked(eve, "trail.export", question)
+        (waiting,) = [item for item in eve.get("/v1/approvals").json()["data"] if item["id"] == body["approval"]]
+        chosen = {"customer": CUSTOMER, "function": "list_accounts", "outcomes": ["answered"], "reveal": False}
+        assert waiting["subject"] == {**ABOUT, **chosen}
+        assert mel.post(f"/v1/approvals/{body['approval']}/approve").status_code == 200
+        wider = {**body, "question": f"customer:{CUSTOMER}"}
+        assert code(eve.post("/v1/exports", json=wider)) == (403, "not_approved")
+        taken = eve.post("/v1/exports", json=body)
+        assert taken.status_code == 200, taken.text
+        named = {**ABOUT, "question": 'payee:"Jane Roe" while_switch:kill_none'}
+        body = asked(eve, "trail.export", named)
+        assert mel.post(f"/v1/approvals/{body['approval']}/approve").status_code == 200
+        assert code(eve.post("/v1/exports", json=body)) == (404, "not_found"), "no such switch: the approval is not used"
+    with zipfile.ZipFile(io.BytesIO(taken.content)) as bundle:
+        leaves = b"".join(bundle.read(name) for name in bundle.namelist() if name.startswith("leaves/"))
+    assert done["call_id"].encode() in leaves
+    told = served.audit("--kind", "admin")["records"]
+    approvals = [item["leaf"]["facts"] for item in told if "approval" in item["leaf"].get("facts", {})]
+    assert any('"payee":"given"' in fact.get("subject", "") for fact in approvals)
+    assert "Jane Roe" not in json.dumps(told)
 
 
 def test_a_form_asks_for_nothing_that_is_left_empty() -> None:

@@ -14,10 +14,12 @@ from gateway.domain.duties import Duty
 from gateway.domain.errors import Fault, RequestFault, Unavailable
 from gateway.doors.approval_form import approvable, approval_fault, approval_shown
 from gateway.doors.bodies import body_as, json_answer
+from gateway.doors.operations.evidence import ExportSubject
 from gateway.doors.operations.openapi import ApprovalAnswer, ApprovalList, answers
 from gateway.doors.operations.sessions import SignedIn
 from gateway.doors.operations.staff_door import StaffDoor
 from gateway.doors.schemas import body_of
+from gateway.doors.validation import validated
 from gateway.oversight.approvals import Approvals, customer_of
 from gateway.oversight.evidence import refuse_nobody
 
@@ -54,7 +56,9 @@ class ApprovalDesk:
             raise RequestFault(Fault.INVALID_REQUEST, f"duty: must be one of {', '.join(approvable())}", param="duty")
         if len(canonical(wanted.subject).encode()) > SUBJECT_BYTES_MOST:
             raise RequestFault(Fault.INVALID_REQUEST, f"subject: has more than {SUBJECT_BYTES_MOST} bytes", param="subject")
-        asked = await self.asked(door, signed_in, Duty(wanted.duty), wanted.subject, wanted.reason)
+        duty = Duty(wanted.duty)
+        subject = in_members(wanted.subject) if duty is Duty.EXPORT and "question" in wanted.subject else wanted.subject
+        asked = await self.asked(door, signed_in, duty, subject, wanted.reason)
         return json_answer(approval_shown(asked, door.clock()))
 
     async def asked(
@@ -87,6 +91,13 @@ class ApprovalDesk:
             return await self.approvals.give(signed_in.member, approval)
         except NotApproved as refused:
             raise approval_fault(refused) from None
+
+
+def in_members(subject: Mapping[str, object]) -> Mapping[str, object]:
+    """What an export is approved as, of one that is told by a question's text: so a customer whom the text names is a member by name.
+    RequestFault."""
+    export: ExportSubject = validated(ExportSubject, dict(subject))
+    return export.order().subject()
 
 
 def mount(app: FastAPI, door: StaffDoor, desk: ApprovalDesk) -> None:

@@ -6,7 +6,7 @@ Both with the approval of a second person, over exactly what is done.
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, Any, Protocol
 
@@ -16,7 +16,10 @@ from starlette.types import Receive, Scope, Send
 
 from audit.erasure import Certificate
 from audit.leaf import EndState, RecordKind
-from audit.query import PURPOSE_MOST, NothingKnown, Query, Why
+from audit.query import PURPOSE_MOST, NothingKnown, Query, SwitchUnknown, Why
+from audit.question_language import TEXT_MOST, QuestionInvalid, parse_question
+from audit.sealed_conditions import ConditionInvalid, condition_of
+from audit.terms import CallOutcome
 from gateway.domain.approvals import NotApproved, StaffAct, canonical
 from gateway.domain.duties import Duty
 from gateway.domain.errors import Fault, RequestFault
@@ -50,13 +53,14 @@ class EvidenceDone(Protocol):
 
 class ExportSubject(BaseModel):
     """What is approved; a member that is left out is not asked for. Without any of those that choose, the whole log. `reveal`: with what
-    the records keep sealed."""
+    the records keep sealed. `question`: in the language of questions, beside or instead of the members, which it is approved as."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     purpose: _Text
     case: _Text
     reveal: bool = False
+    question: Annotated[str, Field(max_length=TEXT_MOST)] = ""
     since: _Moment | None = None
     until: _Moment | None = None
     kinds: Annotated[
@@ -71,10 +75,27 @@ class ExportSubject(BaseModel):
     policy: _Id | None = None
     bundle_hash: _Id | None = None
     end_state: Annotated[str, Field(json_schema_extra={"enum": [state.value for state in EndState]})] | None = None
+    approver: _Id | None = None
+    about: _Id | None = None
+    shown: _Id | None = None
+    agent: _Id | None = None
+    by: _Id | None = None
+    reason: _Id | None = None
+    of_case: _Id | None = None
+    word: _Id | None = None
+    confirmation: _Id | None = None
+    switch: _Id | None = None
+    while_switch: _Id | None = None
+    outcomes: Annotated[
+        list[Annotated[str, Field(json_schema_extra={"enum": [outcome.value for outcome in CallOutcome]})]], Field(max_length=32)
+    ] = []
+    amount: _Id | None = None
+    payee: _Id | None = None
+    new_payee: _Id | None = None
 
     def order(self) -> ExportOrder:
-        """RequestFault for a time or a kind that is none."""
-        told: dict[str, Any] = self.model_dump(exclude={"approval", "purpose", "case", "reveal", "kinds", "since", "until"})
+        """RequestFault for a time, a kind, an amount or a question that is none."""
+        told: dict[str, Any] = self.model_dump(exclude=_NOT_ASKED)
         try:
             since, until = (None if text is None else datetime.fromisoformat(text) for text in (self.since, self.until))
         except ValueError:
@@ -84,8 +105,40 @@ class ExportSubject(BaseModel):
         if self.end_state is not None and self.end_state not in tuple(EndState):
             listed = ", ".join(EndState)
             raise RequestFault(Fault.INVALID_REQUEST, f"end_state: must be one of {listed}", param="end_state")
-        query = Query(since=since, until=until, kinds=tuple(RecordKind(kind) for kind in self.kinds), **told)
-        return ExportOrder(query=query, purpose=self.purpose, case=self.case, reveal=self.reveal)
+        if any(outcome not in tuple(CallOutcome) for outcome in self.outcomes):
+            listed = ", ".join(CallOutcome)
+            raise RequestFault(Fault.INVALID_REQUEST, f"outcomes: each must be one of {listed}", param="outcomes")
+        try:
+            condition_of(self.amount, self.payee, self.new_payee)
+        except ConditionInvalid as wrong:
+            raise RequestFault(Fault.INVALID_REQUEST, str(wrong), param="amount") from None
+        query = Query(
+            since=since,
+            until=until,
+            kinds=tuple(RecordKind(kind) for kind in self.kinds),
+            outcomes=tuple(CallOutcome(outcome) for outcome in self.outcomes),
+            case=self.of_case,
+            **told,
+        )
+        return ExportOrder(query=_together(query, self.question), purpose=self.purpose, case=self.case, reveal=self.reveal)
+
+
+_NOT_ASKED = {"approval", "purpose", "case", "reveal", "question", "kinds", "outcomes", "since", "until", "of_case"}
+"""Members that are no fields of a question, or are made into one."""
+
+
+def _together(query: Query, text: str) -> Query:
+    """The question with what its text says. RequestFault where that is none, or both say one thing."""
+    try:
+        asked = parse_question(text)
+    except QuestionInvalid as wrong:
+        message = f"question, at character {wrong.at + 1}: {wrong.message}"
+        raise RequestFault(Fault.INVALID_REQUEST, message, param="question") from None
+    said = {name: value for name in Query.__dataclass_fields__ if (value := getattr(asked, name)) not in (None, ())}
+    if twice := [name for name in said if getattr(query, name) not in (None, ())]:
+        message = f"{', '.join(twice)}: said in the question and beside it; say it once"
+        raise RequestFault(Fault.INVALID_REQUEST, message, param="question")
+    return replace(query, **said)
 
 
 class ExportRequest(ExportSubject):
@@ -139,6 +192,8 @@ class EvidenceDesk:
         except NothingKnown:
             message = "nothing is on record of this customer or conversation: never was, erased, or mistyped"
             raise RequestFault(Fault.NOT_FOUND, message, param="customer") from None
+        except SwitchUnknown as unknown:
+            raise RequestFault(Fault.NOT_FOUND, str(unknown), param="while_switch") from None
         return BundleAnswer(parts, done, "evidence.zip")
 
     async def erase(self, door: StaffDoor, request: Request, signed_in: SignedIn) -> Response:

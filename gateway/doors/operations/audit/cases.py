@@ -1,5 +1,6 @@
 """The folder of the case that somebody works on: records kept with a note, notes, and questions to ask again."""
 
+import re
 from typing import Annotated
 
 from fastapi import FastAPI, Path, Request, Response
@@ -40,6 +41,18 @@ def mount_cases(app: FastAPI, door: StaffDoor, desk: AuditDesk) -> None:
     async def audit_keep_question_by_form(request: Request) -> Response:
         """Keep a question."""
         return await answered(door, request, Duty.QUERY, lambda look: _keep_question(desk, look))
+
+    @app.post(f"{HOME}/case/records")
+    async def audit_keep_found_by_form(request: Request) -> Response:
+        """Keep a record of an answer."""
+
+        async def keep(look: AuditLook) -> Response:
+            index = look.form.get("record", "")
+            if not re.fullmatch(r"[0-9]{1,15}", index):
+                raise RequestFault(Fault.INVALID_REQUEST, "record: must be the index of a record", param="record")
+            return await _keep_record(desk, look, int(index))
+
+        return await answered(door, request, Duty.QUERY, keep)
 
     @app.post(f"{HOME}/case/records/{{record}}")
     async def audit_keep_record_by_form(request: Request, record: RecordIndex) -> Response:

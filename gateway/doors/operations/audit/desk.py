@@ -30,6 +30,8 @@ class AuditDesk:
     cases: AuditCases
     kept: Sequence[tuple[str, str, str]]
     """What each table keeps: its name, until when, and what takes it away or why nothing does."""
+    witnesses: Sequence[str] = ()
+    """Names of those that the settings name."""
 
 
 @dataclass(frozen=True, slots=True)

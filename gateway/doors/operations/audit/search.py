@@ -1,5 +1,6 @@
 """Search: a question in one line, what the matches fall into, and pages that are pinned to one size of the log."""
 
+import io
 from collections.abc import Iterator, Mapping
 from dataclasses import fields as dataclass_fields
 from dataclasses import replace
@@ -9,17 +10,19 @@ from fastapi import FastAPI, Request, Response
 
 from audit.completeness import Basis
 from audit.facets import facets
-from audit.query import Query, QueryPage, last_page, page
+from audit.query import Query, QueryPage, SwitchUnknown, last_page, page
 from audit.question_language import FIELDS, QuestionInvalid, parse_question, question_text
 from gateway.domain.duties import Duty
+from gateway.domain.errors import Fault, RequestFault
 from gateway.doors.operations.audit.desk import HOME, AuditDesk, AuditLook, answered, own_path
 from gateway.doors.operations.audit.record_view import record_view
-from gateway.doors.operations.audit.shell import audit_refused
+from gateway.doors.operations.audit.shell import audit_refused, download
 from gateway.doors.operations.audit.words import said
 from gateway.doors.operations.audit.work import AuditWork, begin_work
 from gateway.doors.operations.sessions import SignedIn
 from gateway.doors.operations.staff_door import StaffDoor
-from gateway.oversight.questions import TrailQuestion
+from gateway.oversight.questions import COLUMNS, TrailQuestion, row_of
+from gateway.oversight.report_documents import write_table
 
 PAGE = 50
 
@@ -29,6 +32,11 @@ _ASKED = tuple(item.name for item in dataclass_fields(Query))
 
 def mount_search(app: FastAPI, door: StaffDoor, desk: AuditDesk) -> None:
     """Put these routes into the application."""
+
+    @app.post(f"{HOME}/search/csv")
+    async def audit_search_csv(request: Request) -> Response:
+        """A page of an answer as a table. It is asked anew, and is on record."""
+        return await answered(door, request, Duty.QUERY, lambda look: _csv(desk, look))
 
     @app.get(HOME)
     async def audit_search_page(request: Request) -> Response:
@@ -66,11 +74,12 @@ async def _search(desk: AuditDesk, look: AuditLook) -> Response:
     except QuestionInvalid as invalid:
         problem = said("search.problem", message=invalid.message, at=invalid.at + 1)
         return look.page("search.html", q=text, order=order, answer=None, problem=problem, fields=FIELDS)
-    look.door.require(look.signed_in, TrailQuestion(query=query).duty)
     if query.opens:
         order = "oldest"  # what is sealed is looked for from the first record on
-    asking = page if order == "oldest" else last_page
-    found = await asking(desk.log, query, look.why, cursor=form.get("cursor") or None, limit=PAGE)
+    try:
+        found = await _page(desk, look, query, order, form.get("cursor", ""))
+    except SwitchUnknown as unknown:
+        return look.page("search.html", q=text, order=order, answer=None, problem=str(unknown), fields=FIELDS)
     falls = None if query.opens else await facets(desk.log, query, found.size)
     answer = {
         "found": [record_view(item) for item in found.found],
@@ -83,7 +92,28 @@ async def _search(desk: AuditDesk, look: AuditLook) -> Response:
         "looked_at": None if falls is None or falls.all_of_them else falls.looked_at,
         "terms": list(terms(query)),
     }
-    return look.page("search.html", q=question_text(query), order=order, answer=answer, problem="", fields=FIELDS)
+    known = {"q": question_text(query), "order": order, "cursor": form.get("cursor", ""), "problem": "", "fields": FIELDS}
+    return look.page("search.html", answer=answer, **known)
+
+
+async def _page(desk: AuditDesk, look: AuditLook, query: Query, order: str, cursor: str) -> QueryPage:
+    """The page that a form asks for. RequestFault where it takes a duty that the person does not have; SwitchUnknown."""
+    look.door.require(look.signed_in, TrailQuestion(query=query).duty)
+    asking = page if order == "oldest" or query.opens else last_page
+    return await asking(desk.log, query, look.why, cursor=cursor or None, limit=PAGE)
+
+
+async def _csv(desk: AuditDesk, look: AuditLook) -> Response:
+    try:
+        query = parse_question(look.form.get("q", ""))
+        found = await _page(desk, look, query, look.form.get("order", "newest"), look.form.get("page", ""))
+    except QuestionInvalid as invalid:
+        raise RequestFault(Fault.INVALID_REQUEST, invalid.message, param="q") from None
+    except SwitchUnknown as unknown:
+        raise RequestFault(Fault.NOT_FOUND, str(unknown), param="q") from None
+    file = io.BytesIO()
+    write_table(COLUMNS, map(row_of, found.found), file)
+    return download(file.getvalue(), "text/csv", f"records-{found.record}.csv")
 
 
 def narrowed(query: Query, form: Mapping[str, str]) -> Query:

@@ -7,6 +7,8 @@ from importlib.resources import files
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from starlette.responses import Response
 
+from audit.verifiers import FOLDER
+from audit.verifiers import files as files_of_verifiers
 from gateway.domain.duties import Duty, duty_obstacle
 from gateway.domain.errors import Fault, RequestFault
 from gateway.doors.operations.audit.words import LANGUAGE, said
@@ -17,12 +19,25 @@ from gateway.doors.wire import fault_status
 
 _FOLDER = files("gateway") / "console" / "audit"
 
+_VERIFIER = "verifier/"
+_OF_NODE = ("verify.mjs", "nodecrypto.mjs")
+"""What browsers have no use for."""
+
+
+def _modules() -> Mapping[str, str]:
+    """The second verifier, as `audit verifiers` hands it out: where the console has each file, and its name there."""
+    names = (name.removeprefix(f"{FOLDER}/") for name in files_of_verifiers() if name.startswith(f"{FOLDER}/"))
+    return {f"{_VERIFIER}{name}": f"{FOLDER}/{name}" for name in names if name.endswith((".mjs", ".js")) and name not in _OF_NODE}
+
+
 STATICS: Mapping[str, str] = {
     "audit.css": "text/css",
     "htmx.min.js": "text/javascript",
     "console.js": "text/javascript",
     "proof.js": "text/javascript",
     "check.js": "text/javascript",
+    "bundle.js": "text/javascript",
+    **dict.fromkeys(_modules(), "text/javascript"),
 }
 """Files that pages name, and their types."""
 
@@ -61,6 +76,12 @@ def audit_refused(fault: RequestFault) -> Response:
     return Response(_TEMPLATES.get_template("refused.html").render(known), status_code=fault_status(fault), media_type="text/html")
 
 
+def download(content: bytes, media: str, name: str) -> Response:
+    """A file to keep, which no browser shows as a page."""
+    return Response(content, media_type=media, headers={"content-disposition": f'attachment; filename="{name}"'})
+
+
 def static_file(name: str) -> Response:
     """A file of the console, as it is installed."""
-    return Response((_FOLDER / name).read_bytes(), media_type=STATICS[name])
+    content = files_of_verifiers()[_modules()[name]] if name.startswith(_VERIFIER) else (_FOLDER / name).read_bytes()
+    return Response(content, media_type=STATICS[name])

@@ -7,10 +7,12 @@ from datetime import UTC, datetime
 from fastapi import FastAPI, Request, Response
 
 from audit.checkpoint import Checkpoint, Note, NoteInvalid
+from audit.cosigning import kept_of_each
 from audit.keyring import KeyRing
 from audit.leaf import rfc3339
 from audit.log import Log
 from audit.store.auditors_index import cursor
+from audit.verifiers import hashes, recorded
 from gateway.domain.duties import Duty
 from gateway.doors.operations.audit.desk import HOME, AuditDesk, AuditView, shown
 from gateway.doors.operations.audit.words import said
@@ -18,6 +20,9 @@ from gateway.doors.operations.staff_door import StaffDoor
 
 SILENCE_S = 60
 """After that a checkpoint is late: the log publishes one each minute at least."""
+
+COSIGNED_LATE_S = 180
+"""After that a witness is late: each is asked once a minute at least."""
 
 
 def mount_state(app: FastAPI, door: StaffDoor, desk: AuditDesk) -> None:
@@ -28,14 +33,15 @@ def mount_state(app: FastAPI, door: StaffDoor, desk: AuditDesk) -> None:
         """The log, its keys, and what watches it."""
 
         async def show(view: AuditView) -> Response:
-            facts = await _facts(desk.log, door.clock())
+            facts = await _facts(desk, door.clock())
             return view.page("state.html", facts=facts, keys=await asyncio.to_thread(_keys, desk.log))
 
         return await shown(door, request, Duty.VERIFY, show)
 
 
-async def _facts(log: Log, now: datetime) -> Sequence[tuple[str, str, str]]:
+async def _facts(desk: AuditDesk, now: datetime) -> Sequence[tuple[str, str, str]]:
     """Name, value and tone of each."""
+    log = desk.log
     size, root = await log.head()
     note, intents = await log.checkpoint(), await log.open_intents()
     indexed = await log.read(lambda reads: cursor(reads.connection))
@@ -46,7 +52,47 @@ async def _facts(log: Log, now: datetime) -> Sequence[tuple[str, str, str]]:
         *_checkpoint(log, note, now),
         ("intents", said("state.intents", count=len(intents)), "waits" if intents else "good"),
         ("index", said("state.indexed", count=indexed, behind=max(size - indexed, 0)), ""),
-        *((name, said("state.none_configured"), "") for name in ("witnesses", "stamps", "background")),
+        *await _witnesses(desk, now),
+        *await _verifiers(log, size),
+        *((name, said("state.none_configured"), "") for name in ("stamps", "background")),
+    ]
+
+
+async def _witnesses(desk: AuditDesk, now: datetime) -> Sequence[tuple[str, str, str]]:
+    """Of those that the settings name, and of others that cosigned before: how far, and how long ago by their own time. Nothing is believed
+    here: the signatures are checked when they are kept, and again by whoever verifies."""
+    kept = {item.name: item for item in await kept_of_each(desk.log)}
+    if not kept and not desk.witnesses:
+        return [("witnesses", said("state.none_configured"), "")]
+    told = list[tuple[str, str, str]]()
+    for name in sorted({*desk.witnesses, *kept}):
+        found = kept.get(name)
+        if found is None:
+            told.append(("witnesses", said("state.never_cosigned", name=name), "bad"))
+            continue
+        age_s = max(int(now.timestamp()) - found.time_s, 0)
+        if name in desk.witnesses:
+            words, tone = (
+                said("state.cosigned", name=name, count=found.size, age=age_s),
+                "bad" if age_s > COSIGNED_LATE_S else "good",
+            )
+        else:
+            words, tone = said("state.cosigned_once", name=name, count=found.size, age=age_s), ""
+        told.append(("witnesses", words, tone))
+    return told
+
+
+async def _verifiers(log: Log, size: int) -> Sequence[tuple[str, str, str]]:
+    """The verifiers that a start of a gateway put on record, and whether this gateway hands out the same."""
+    found = await log.read(lambda reads: recorded(reads.connection, size))
+    if found is None:
+        return [("verifiers", said("state.no_verifiers"), "waits")]
+    index, on_record = found
+    own = await asyncio.to_thread(hashes)
+    same = dict(on_record) == dict(own)
+    return [
+        ("verifiers", said(f"state.verifiers_{'same' if same else 'other'}", record=index), "good" if same else "bad"),
+        *((name, str(on_record[name]), "") for name in ("verifier_py", "verifier_js")),
     ]
 
 
