@@ -11,6 +11,9 @@ from audit.keyring import KeyRing
 from audit.leaf import rfc3339
 from audit.log import Log
 from audit.store.auditors_index import cursor
+from audit.store.cosignatures import last_cosigned_size
+from audit.store.reads import LogCorrupt
+from audit.verification import stored_verification
 from gateway.domain.duties import Duty
 from gateway.doors.operations.audit.desk import HOME, AuditDesk, AuditView, shown
 from gateway.doors.operations.audit.words import said
@@ -18,6 +21,9 @@ from gateway.doors.operations.staff_door import StaffDoor
 
 SILENCE_S = 60
 """After that a checkpoint is late: the log publishes one each minute at least."""
+
+VERIFIED_S = 24 * 3600
+"""After that the whole log is verified late."""
 
 
 def mount_state(app: FastAPI, door: StaffDoor, desk: AuditDesk) -> None:
@@ -38,7 +44,7 @@ async def _facts(log: Log, now: datetime) -> Sequence[tuple[str, str, str]]:
     """Name, value and tone of each."""
     size, root = await log.head()
     note, intents = await log.checkpoint(), await log.open_intents()
-    indexed = await log.read(lambda reads: cursor(reads.connection))
+    indexed, cosigned = await log.read(lambda reads: (cursor(reads.connection), last_cosigned_size(reads.connection, size)))
     return [
         ("origin", log.origin, ""),
         ("size", said("state.records", count=size), ""),
@@ -46,8 +52,30 @@ async def _facts(log: Log, now: datetime) -> Sequence[tuple[str, str, str]]:
         *_checkpoint(log, note, now),
         ("intents", said("state.intents", count=len(intents)), "waits" if intents else "good"),
         ("index", said("state.indexed", count=indexed, behind=max(size - indexed, 0)), ""),
-        *((name, said("state.none_configured"), "") for name in ("witnesses", "stamps", "background")),
+        ("witnesses", said("state.none_configured") if cosigned is None else said("state.cosigned", count=cosigned), ""),
+        ("stamps", said("state.none_configured"), ""),
+        *await _verified(log, now),
     ]
+
+
+async def _verified(log: Log, now: datetime) -> Sequence[tuple[str, str, str]]:
+    """When everything stored was verified last, what that found, and how far the round is that is under way."""
+    try:
+        known = await stored_verification(log)
+    except LogCorrupt as error:
+        return [("background", str(error), "bad")]
+    if known is None:
+        return [("background", said("state.not_verified"), "waits")]
+    last, under_way = known.last, known.round
+    facts = [("background", said("state.not_verified"), "waits")]
+    if last is not None:
+        told = said("state.verified", count=last.size, at=rfc3339(_moment(last.ended_s)))
+        late = now.timestamp() - last.ended_s > VERIFIED_S
+        facts = [("background", told, "bad" if last.findings else "waits" if late else "good")]
+    if under_way is not None:
+        facts.append(("round", said("state.round", position=under_way.position, count=under_way.size), ""))
+    findings = [*(() if last is None else last.findings), *(() if under_way is None else under_way.findings)]
+    return [*facts, *(("found", what, "bad") for what in dict.fromkeys(findings))]
 
 
 def _checkpoint(log: Log, note: str | None, now: datetime) -> Sequence[tuple[str, str, str]]:
