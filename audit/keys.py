@@ -266,6 +266,15 @@ class KeyStore:
 
         return await self._database.read(ask)
 
+    async def destroyed_of(self, of_these: Sequence[str]) -> dict[tuple[str, str], int]:
+        """The same of some subjects, by subject and retention class."""
+        wanted = select(destructions).where(destructions.c.subject.in_(of_these))
+
+        def ask(connection: Connection) -> dict[tuple[str, str], int]:
+            return {(row.subject, row.retention): row.below for row in connection.execute(wanted)}
+
+        return await self._database.read(ask)
+
     async def due(self, at: datetime) -> list[str]:
         """Subjects of whom a class that was locked when they were erased may go now."""
         wanted = select(schedules.c.subject).where(schedules.c.due <= rfc3339(at)).distinct().order_by(schedules.c.subject)

@@ -76,7 +76,7 @@ class RecordRules:
 
     def take(self, index: int, leaf: bytes, hashed: bytes) -> Fields | None:
         """Look at one record; None for one that cannot be read. `hashed` is its leaf hash."""
-        found = self._alone(index, leaf)
+        found = self.alone(index, leaf)
         if found is None:
             return None
         time = self._timed(index, found)
@@ -96,10 +96,8 @@ class RecordRules:
             if not intent.unknown and self.until - intent.time > OPEN_MOST:
                 self._breach("open", index)
 
-    def _breach(self, rule: str, index: int) -> None:
-        self.breaches.append(Breach(rule, index))
-
-    def _alone(self, index: int, leaf: bytes) -> Fields | None:
+    def alone(self, index: int, leaf: bytes) -> Fields | None:
+        """What one record must keep by itself; None for one that cannot be read."""
         rule = "form"
         try:
             found = parse(leaf)
@@ -121,6 +119,9 @@ class RecordRules:
         if _commits(found) != ("sealed" in found):
             self._breach("sealed", index)
         return found
+
+    def _breach(self, rule: str, index: int) -> None:
+        self.breaches.append(Breach(rule, index))
 
     def _timed(self, index: int, found: Fields) -> datetime:
         time = datetime.fromisoformat(str(found["time"]))

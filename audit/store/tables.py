@@ -117,6 +117,17 @@ cosignatures = Table(
 Index("cosignatures_size", cosignatures.c.size)
 Index("cosignatures_name", cosignatures.c.name, cosignatures.c.size)
 
+verification = Table(
+    "verification",
+    log_tables,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("holder", Text, nullable=False),
+    Column("until_s", BigInteger, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("mac", LargeBinary, nullable=False),
+)
+"""One row: which process verifies, until when (seconds since 1970), how far it is, and a code over that by a key of this installation."""
+
 terms = Table(
     "terms",
     log_tables,

@@ -25,6 +25,7 @@ from gateway.confirmations.confirming import CustomerConfirmations
 from gateway.confirmations.relying_party import RelyingParty
 from gateway.confirmations.standing_mandates import StandingMandates
 from gateway.doors import rest
+from gateway.oversight.background_verification import BackgroundVerification
 from gateway.oversight.granted_mandates import GrantedMandates
 from gateway.oversight.kill_switches import KillSwitches
 from gateway.oversight.webhooks import Webhooks
@@ -51,6 +52,7 @@ class Gateway:
     recovery: Recovery
     log: Log
     witnesses: Witnesses | None
+    verification: BackgroundVerification
     book: SqlBook
     core: CoreBank
     bank: "SandboxBank | None"

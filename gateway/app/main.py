@@ -23,6 +23,7 @@ from audit.leaf import Record, RecordKind
 from audit.log import Log
 from audit.migration import prepare
 from audit.policies import activate
+from audit.verification import StoreVerifier
 from audit.verifiers import hashes
 from gateway.app.alignment import refuse_apart, refuse_keys_apart
 from gateway.app.clock import Clock, utc_now
@@ -62,6 +63,7 @@ from gateway.domain.errors import Unavailable
 from gateway.domain.tools import Tool
 from gateway.doors import rest
 from gateway.doors.credentials import CredentialReader
+from gateway.oversight.background_verification import BackgroundVerification
 from gateway.oversight.first_sight import FirstSight
 from gateway.oversight.granted_mandates import GrantedMandates
 from gateway.oversight.kill_switches import KillSwitches
@@ -221,6 +223,7 @@ def _assembled(opened: _Opened) -> Gateway:
         recovery=Recovery(book=book, core=core.bank, log=opened.log, records=records, clock=clock),
         log=opened.log,
         witnesses=opened.witnesses,
+        verification=BackgroundVerification(opened.log, StoreVerifier(opened.log)),
         book=book,
         core=core.bank,
         bank=core.sandbox,

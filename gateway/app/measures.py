@@ -12,6 +12,7 @@ from adapters.alarms import ALARM, CoreAlarm, code_of
 from gateway.app.gateway import Gateway
 from gateway.app.health import readiness_of
 from gateway.domain.alarms import Alarm
+from gateway.oversight.background_verification import BackgroundVerification
 from gateway.oversight.health import DependencyState
 
 READY_EACH_S = 5.0
@@ -51,6 +52,7 @@ def watch(meter: Meter, gateway: Gateway) -> None:
     )
     age = [lambda _options: [] if log.checkpoint_s is None else [Observation(clock().timestamp() - log.checkpoint_s)]]
     meter.create_observable_gauge("tellergate.checkpoint.age", age, "s", "Since the last published checkpoint")
+    _watch_verification(meter, gateway.verification)
     bundle = [lambda _options: [Observation(1, {"version": str(gateway.policies.decider.policies.bundle.version)})]]
     meter.create_observable_gauge(
         "tellergate.policies", bundle, description="1, with the version of the policy bundle that decides here"
@@ -88,6 +90,20 @@ def watch(meter: Meter, gateway: Gateway) -> None:
         seconds.record(took_s)
 
     log.transactions.observe(grouped)
+
+
+def _watch_verification(meter: Meter, verification: BackgroundVerification) -> None:
+    """Of all processes of an installation: each looks at what the one keeps that verifies."""
+
+    def age(_options: CallbackOptions) -> Iterable[Observation]:
+        return [] if verification.verifier.known is None else [Observation(verification.unverified_s())]
+
+    def size(_options: CallbackOptions) -> Iterable[Observation]:
+        known = verification.verifier.known
+        return [] if known is None or known.last is None else [Observation(known.last.size)]
+
+    meter.create_observable_gauge("tellergate.verification.age", [age], "s", "Since the whole stored log was verified last")
+    meter.create_observable_gauge("tellergate.verification.size", [size], description="Records that were verified then")
 
 
 class DependencyStates:

@@ -103,6 +103,7 @@ _LOG = {
         )
     },
     "cosignatures": TableRetention("the newest 4,096 lines stay", why="each new one forgets the oldest"),
+    "verification": TableRetention(_NEVER, why="one row"),
     "sealed": TableRetention(
         "`audit erase`, or `--due`", why="the law says how long: retention classes of the trail", personal=("blob",)
     ),

@@ -5,7 +5,7 @@ import contextlib
 import gc
 import itertools
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -59,7 +59,7 @@ def build_app(gateway: Gateway, *, started: Callable[[], None] = lambda: None) -
             _confirmed(gateway.confirmations),
             gateway.policies.run(),
             _rotated(gateway.keys, gateway.log),
-            cosigned(gateway.witnesses),
+            *_watched(gateway),
             *gateway.composition.chores(gateway.bank),
             *([shared_rates(gateway).run()] if gateway.settings.database else []),
         ]
@@ -106,6 +106,11 @@ def build_app(gateway: Gateway, *, started: Callable[[], None] = lambda: None) -
         gateway.running.files.mount(app, gateway.door)
     gateway.composition.pages(app, gateway.settings, gateway.relying_party().verifier is not None)
     return app
+
+
+def _watched(gateway: Gateway) -> Sequence[Coroutine[object, object, None]]:
+    """What watches the log: others, and the gateway itself."""
+    return cosigned(gateway.witnesses), gateway.verification.run()
 
 
 async def _confirmed(confirmations: CustomerConfirmations) -> None:

@@ -20,6 +20,8 @@ class Alarm(DeclaredAlarm):
     ISSUER_KEY_REFUSED = AlarmForm("issuer_key_refused", logging.ERROR, ("why",))
     ISSUER_KEYS_NOT_FETCHED = AlarmForm("issuer_keys_not_fetched", logging.ERROR, ("why", "held_s"))
     KILL_SWITCH_NOT_RECORDED = AlarmForm("kill_switch_not_recorded", logging.ERROR, ("id",))
+    LOG_NOT_AS_SIGNED = AlarmForm("log_not_as_signed", logging.ERROR, ("what", "index", "further"))
+    LOG_NOT_VERIFIED = AlarmForm("log_not_verified", logging.WARNING, ("since_s",))
     MANDATE_NOT_AS_SIGNED = AlarmForm("mandate_not_as_signed", logging.ERROR)
     MODEL_FAILED = AlarmForm("model_failed", logging.WARNING, ("code", "why", "run"))
     MODEL_REFUSED = AlarmForm("model_refused", logging.WARNING, ("status",))
@@ -42,6 +44,7 @@ class Chore(StrEnum):
 
     PUBLISH = "publish"
     WITNESSES = "witnesses"
+    VERIFICATION = "verification"
     AUDITORS_INDEX = "auditors_index"
     SWEEP = "sweep"
     LATE = "late"

@@ -171,8 +171,9 @@ class Witnesses:
 def _line(found: WitnessFinding) -> tuple[int, str]:
     if found.standing.is_grave:
         return Alarm.WITNESS_CONTRADICTS.line(witness=found.witness, why=found.why, size=found.size, held=found.held)
-    alarm = Alarm.WITNESS_REFUSES if found.standing is WitnessStanding.REFUSES else Alarm.WITNESS_SILENT
-    return alarm.line(witness=found.witness, why=found.why)
+    if found.standing is WitnessStanding.REFUSES:
+        return Alarm.WITNESS_REFUSES.line(witness=found.witness, why=found.why)
+    return Alarm.WITNESS_SILENT.line(witness=found.witness, why=found.why)
 
 
 class WitnessClient:

@@ -3,8 +3,9 @@
 import asyncio
 from pathlib import Path
 
-from audit.inspection import FINDINGS_MOST, verify_store
+from audit.inspection import verify_store
 from audit.log import Log
+from audit.stored_rows import FINDINGS_MOST
 from gateway.app.databases import DatabaseName
 from tests.support.databases import sql
 from tests.trail import a_record, an_end, an_intent

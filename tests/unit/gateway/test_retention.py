@@ -17,6 +17,7 @@ _NOT_SOMEBODY = {
     "spent.standing_mandate": "an id",
     "policy_activations.body": "rules",
     "policy_bundles.body": "rules",
+    "verification.body": "numbers and hashes",
     "calls.arguments_hash": "a hash",
     "proposed_calls.arguments_hash": "a hash",
     "customers.mandate_version": "a number",

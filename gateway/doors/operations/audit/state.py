@@ -12,6 +12,8 @@ from audit.keyring import KeyRing
 from audit.leaf import rfc3339
 from audit.log import Log
 from audit.store.auditors_index import cursor
+from audit.store.reads import LogCorrupt
+from audit.verification import stored_verification
 from audit.verifiers import hashes, recorded
 from gateway.domain.duties import Duty
 from gateway.doors.operations.audit.desk import HOME, AuditDesk, AuditView, shown
@@ -23,6 +25,9 @@ SILENCE_S = 60
 
 COSIGNED_LATE_S = 180
 """After that a witness is late: each is asked once a minute at least."""
+
+VERIFIED_S = 24 * 3600
+"""After that the whole log is verified late."""
 
 
 def mount_state(app: FastAPI, door: StaffDoor, desk: AuditDesk) -> None:
@@ -54,7 +59,8 @@ async def _facts(desk: AuditDesk, now: datetime) -> Sequence[tuple[str, str, str
         ("index", said("state.indexed", count=indexed, behind=max(size - indexed, 0)), ""),
         *await _witnesses(desk, now),
         *await _verifiers(log, size),
-        *((name, said("state.none_configured"), "") for name in ("stamps", "background")),
+        ("stamps", said("state.none_configured"), ""),
+        *await _verified(log, now),
     ]
 
 
@@ -94,6 +100,26 @@ async def _verifiers(log: Log, size: int) -> Sequence[tuple[str, str, str]]:
         ("verifiers", said(f"state.verifiers_{'same' if same else 'other'}", record=index), "good" if same else "bad"),
         *((name, str(on_record[name]), "") for name in ("verifier_py", "verifier_js")),
     ]
+
+
+async def _verified(log: Log, now: datetime) -> Sequence[tuple[str, str, str]]:
+    """When everything stored was verified last, what that found, and how far the round is that is under way."""
+    try:
+        known = await stored_verification(log)
+    except LogCorrupt as error:
+        return [("background", str(error), "bad")]
+    if known is None:
+        return [("background", said("state.not_verified"), "waits")]
+    last, under_way = known.last, known.round
+    facts = [("background", said("state.not_verified"), "waits")]
+    if last is not None:
+        told = said("state.verified", count=last.size, at=rfc3339(_moment(last.ended_s)))
+        late = now.timestamp() - last.ended_s > VERIFIED_S
+        facts = [("background", told, "bad" if last.findings else "waits" if late else "good")]
+    if under_way is not None:
+        facts.append(("round", said("state.round", position=under_way.position, count=under_way.size), ""))
+    findings = [*(() if last is None else last.findings), *(() if under_way is None else under_way.findings)]
+    return [*facts, *(("found", what, "bad") for what in dict.fromkeys(findings))]
 
 
 def _checkpoint(log: Log, note: str | None, now: datetime) -> Sequence[tuple[str, str, str]]:
