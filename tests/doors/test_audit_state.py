@@ -50,7 +50,8 @@ async def test_other_verifiers_than_those_on_record_are_said_aloud(asked: Teller
 
 
 async def test_browsers_get_the_very_files_whose_hashes_are_on_record(asked: Teller) -> None:
-    sums = dict(reversed(line.split("  ")) for line in files()["SHA256SUMS"].decode().splitlines())
+    lines = [line.split("  ") for line in files()["SHA256SUMS"].decode().splitlines()]
+    sums = {name: digest for digest, name in lines}
     served = [name for name in STATICS if name.startswith("verifier/")]
     assert {"verifier/verifier.mjs", "verifier/vendor/post-quantum/ml-dsa.js"} <= set(served)
     async with browser(asked) as eve:
