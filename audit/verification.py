@@ -36,7 +36,7 @@ from audit.store.writes import split_hashes
 from audit.stored_rows import Seen, StoreFinding, check_beyond, check_index, check_leaf, check_tiles, parsed_leaf, rows_in
 
 PIECE = 256
-"""Records that one step verifies: a tile. About 20 ms, in which other threads take their turns."""
+"""Records that one step verifies: a tile. Some 50 to 100 ms on a busy machine, in which other threads take their turns."""
 
 CHECKPOINTS_AT_ONCE = 50
 POSTINGS_AT_ONCE = 4096

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -11,12 +12,15 @@ from audit.verification import PIECE, StoreVerifier
 from gateway.calls.chores import alarmed
 from gateway.domain.alarms import Alarm, Chore
 
-RECORDS_LEAST, RECORDS_MOST = PIECE, 2048
+RECORDS_LEAST, RECORDS_MOST = PIECE, 1024
 """Records that are verified in a second: so many that a round takes some six hours, within these bounds."""
+
+SHARE = 0.25
+"""Of one core, at most: a step is followed by a rest of three times what it took."""
 
 WANTED_ROUND_S = 6 * 3600
 LATE_S = 24 * 3600
-"""A log that was not verified from end to end for so long, or for twice as long as its size takes, is an alarm."""
+"""A log that was not verified from end to end for so long, or for four times as long as its size takes, is an alarm."""
 
 AGAIN_S = 300
 """What stays as it is is an alarm again after this long."""
@@ -31,10 +35,14 @@ class BackgroundVerification:
     log: Log
     verifier: StoreVerifier
     _told: dict[tuple[str, int | None], float] = field(default_factory=dict)
+    took_s: float = 0.0
+    """The last step."""
 
     async def step(self) -> Sequence[StoreFinding]:
         """Verify the next piece; an alarm for what does not hold. LogUnavailable."""
+        begun_s = time.perf_counter()
         found = await self.verifier.step()
+        self.took_s = time.perf_counter() - begun_s
         now_s = self.log.now().timestamp()
         self._told = {said: at for said, at in self._told.items() if now_s - at < AGAIN_S}
         new = [item for item in found if (item.what, item.index) not in self._told]
@@ -63,10 +71,10 @@ class BackgroundVerification:
         if self.verifier.is_resting:
             return 1.0
         each_second = min(max(self.log.size() // WANTED_ROUND_S, RECORDS_LEAST), RECORDS_MOST)
-        return PIECE / each_second
+        return max(PIECE / each_second, self.took_s * (1 / SHARE - 1))
 
     def _late_s(self) -> float:
-        return max(LATE_S, 2 * self.log.size() / RECORDS_MOST)
+        return max(LATE_S, 4 * self.log.size() / RECORDS_MOST)
 
     async def run(self) -> None:
         """For ever: a bounded part each second."""

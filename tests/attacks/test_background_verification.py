@@ -13,15 +13,16 @@ from audit.erasure import erase
 from audit.leaf import EndState, RecordKind
 from audit.log import Log
 from audit.merkle import leaf_hash
+from audit.migration import prepare
 from audit.query import Why
 from audit.store.auditors_index import advance
 from audit.store.find import columns_of
 from audit.store.reads import LogCorrupt
 from audit.store.tables import leaves
 from audit.verification import LOOK_S, PIECE, ROUND_S, StoreVerifier, stored_verification
-from gateway.app.databases import DatabaseName
+from gateway.app.databases import HISTORIES, DatabaseName
 from gateway.oversight.background_verification import LATE_S, BackgroundVerification
-from tests.support.databases import Dump, Kept, dump, in_a_thread, on_database, restore, sql
+from tests.support.databases import Dump, Kept, dump, in_a_thread, on_database, places, restore, sql
 from tests.trail import Clock, Random, a_record, an_end, an_intent, clock, open_trail
 
 __all__ = ["clock"]
@@ -81,9 +82,12 @@ async def filled(made: tuple[Path, Dump, Dump], tmp_path: Path, clock: Clock) ->
     folder, of_log, of_keys = made
     shutil.copytree(folder, tmp_path / "log")
     if Kept.kind == "postgresql":
-        await (await open_trail(tmp_path / "log", clock, Random())).close()
-        restore(tmp_path / "log", DatabaseName.LOG, of_log)
-        restore(tmp_path / "log", DatabaseName.KEYS, of_keys)
+        for part, rows in ((DatabaseName.LOG, of_log), (DatabaseName.KEYS, of_keys)):
+            database = places(tmp_path / "log").open(part, name="tests")
+            await prepare(database, HISTORIES[part], may_upgrade=False)
+            await database.close()
+            restore(tmp_path / "log", part, rows)
+        sql(tmp_path / "log", DatabaseName.LOG, "select setval('checkpoints_id_seq', 100)")
     log = await open_trail(tmp_path / "log", clock, Random(b"later"))
     yield log
     await log.close()
@@ -295,3 +299,13 @@ async def test_a_verification_that_never_ends_a_round_is_an_alarm(
     await background.step()
     assert [item["since_s"] for item in alarms(caplog, "log_not_verified")] == [LATE_S + 2]
     await other.close()
+
+
+async def test_it_rests_three_times_as_long_as_it_works(filled: Log) -> None:
+    """A slow machine, or a busy database, verifies more slowly; it never takes more than its share."""
+    background = BackgroundVerification(filled, StoreVerifier(filled))
+    assert background.pause_s() == 1.0  # nothing was begun
+    await background.step()
+    assert background.pause_s() == pytest.approx(max(1.0, background.took_s * 3))
+    background.took_s = 2.0
+    assert background.pause_s() == 6.0
