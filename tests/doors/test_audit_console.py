@@ -20,6 +20,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from jinja2 import Environment, nodes
+from sqlalchemy import text
 
 from audit.erasure import holds
 from audit.leaf import RecordKind
@@ -243,6 +244,18 @@ async def test_holds_are_placed_listed_and_released_and_officers_without_a_searc
         (subject,) = re.findall(r'name="subject" value="([^"]+)"', (await both.get(at)).text)
         assert (await both.post(f"{HOME}/holds/release", subject=subject, hold="court-8")).status_code == 303
         assert await holds(asked.gateway.log, "alice") == []
+
+
+async def test_the_state_says_when_all_of_the_log_was_verified_and_what_that_found(asked: Teller) -> None:
+    gateway = asked.gateway
+    async with browser(asked) as person:
+        assert "not verified from end to end yet" in (await person.get(f"{HOME}/state")).text
+        size = gateway.log.size()
+        while gateway.verification.verifier.known is None or gateway.verification.verifier.known.last is None:
+            await gateway.verification.step()
+        assert f"all of {size} records, at " in (await person.get(f"{HOME}/state")).text
+        await gateway.log.write(lambda connection: connection.execute(text("UPDATE verification SET body = '{}'")))
+        assert "is not of this installation" in (await person.get(f"{HOME}/state")).text
 
 
 async def test_the_state_of_the_log_is_shown_to_everybody_and_asks_nothing(asked: Teller) -> None:
