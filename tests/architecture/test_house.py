@@ -39,6 +39,7 @@ LATE_IMPORTS = {
     "gateway/app/runs.py",
     "gateway/app/people.py",
     "gateway/commands/reports.py",
+    "gateway/doors/operations/audit/reports.py",
     "gateway/app/files.py",
     "gateway/files/document_program.py",
 }

@@ -70,3 +70,26 @@ async def test_a_question_leads_into_the_approval_of_exactly_it(asked: Teller) -
     async with browser(asked, fresh=False) as stale:
         await stale.begin()
         assert "two factors" in (await stale.post(f"{HOME}/exports", q="customer:alice")).text
+
+
+async def test_a_report_of_a_period_is_a_page_a_table_and_a_document_each_on_record(asked: Teller) -> None:
+    await asked.ask("list_accounts", {}, agent="<b>=agent</b>")
+    month = f"{asked.gateway.door.clock():%Y-%m}"
+    async with browser(asked) as eve:
+        await eve.begin(case="<i>=C-1")
+        assert month in (await eve.get(f"{HOME}/report")).text
+        for wrong in ({"during": "soon"}, {"during": ""}, {"during": "2026-03 customer:alice"}, {"during": month, "as": "exe"}):
+            assert (await eve.post(f"{HOME}/report", **wrong)).status_code == 400, wrong
+        assert await looks(asked) == []
+        told = (await eve.post(f"{HOME}/report", during=month)).text
+        assert "Calls, and how they stand" in told
+        assert "list_accounts" in told
+        assert "<i>" not in told
+        table = await eve.post(f"{HOME}/report", during=month, **{"as": "csv"})
+        rows = list(csv.reader(table.text.splitlines()))
+        assert ["list_accounts", "answered", "1"] in rows
+        assert f'filename="report-{month}.csv"' in table.headers["content-disposition"]
+        document = await eve.post(f"{HOME}/report", during=month, **{"as": "pdf"})
+        assert document.content.startswith(b"%PDF-")
+        assert document.headers["content-type"] == "application/pdf"
+    assert [(look["report"], look["case"]) for look in await looks(asked)] == [(True, "<i>=C-1")] * 3

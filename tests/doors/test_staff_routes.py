@@ -67,6 +67,8 @@ DUTY_OF: dict[tuple[str, str], Duty | None] = {
     ("POST", "/console/audit/charts"): Duty.QUERY,
     ("GET", "/console/audit/state"): Duty.VERIFY,
     ("GET", "/console/audit/verify"): Duty.VERIFY,
+    ("GET", "/console/audit/report"): Duty.QUERY,
+    ("POST", "/console/audit/report"): Duty.QUERY,
     ("GET", "/console/audit/retention"): None,
     ("POST", "/console/audit/holds"): Duty.PLACE_HOLD,
     ("POST", "/console/audit/holds/release"): Duty.RELEASE_HOLD,

@@ -9,6 +9,7 @@ from gateway.doors.operations.audit.charts import mount_charts
 from gateway.doors.operations.audit.desk import HOME, AuditDesk
 from gateway.doors.operations.audit.exports import mount_exports
 from gateway.doors.operations.audit.life import mount_life
+from gateway.doors.operations.audit.reports import mount_reports
 from gateway.doors.operations.audit.retention import mount_retention
 from gateway.doors.operations.audit.reveal import mount_reveal
 from gateway.doors.operations.audit.search import mount_search
@@ -32,6 +33,7 @@ def mount_audit(app: FastAPI, door: StaffDoor, desk: AuditDesk) -> None:
     mount_exports(app, door, desk)
     mount_tail(app, door, desk)
     mount_charts(app, door, desk)
+    mount_reports(app, door, desk)
     mount_retention(app, door, desk)
 
 
