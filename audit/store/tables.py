@@ -180,6 +180,27 @@ index_cursor = Table(
     Column("upto", BigInteger, nullable=False),
 )
 
+streams = Table(
+    "streams",
+    log_tables,
+    Column("name", Text, primary_key=True),
+    # The index of the first record that its receiver has not acknowledged.
+    Column("upto", BigInteger, nullable=False),
+    Column("begun_at", BigInteger, nullable=False),
+    Column("acknowledged_ms", BigInteger),
+    # Who may send, and until when; whoever takes it over afterwards sends from `upto` on.
+    Column("holder", Text),
+    Column("held_until_ms", BigInteger, nullable=False),
+    Column("failures", Integer, nullable=False),
+    # Not tried before; with the cause of the last failure, in a word of ours.
+    Column("again_ms", BigInteger, nullable=False),
+    Column("error", Text),
+    Column("failed_ms", BigInteger),
+    # So few records of a batch, while the one that the receiver refuses is looked for.
+    Column("narrowed", Integer),
+)
+"""How far each stream of the trail to others got. Times in milliseconds since 1970."""
+
 policy_bundles = Table(
     "policy_bundles",
     log_tables,

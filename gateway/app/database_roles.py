@@ -23,6 +23,7 @@ _OF_LOG = {
     "checkpoints": _ADDS,
     "cosignatures": f"{_ADDS}, DELETE",
     "verification": f"{_ADDS}, UPDATE",
+    "streams": f"{_ADDS}, UPDATE",
     "policy_bundles": _ADDS,
     "intents": f"{_ADDS}, UPDATE (end_state)",
     "head": f"{_ADDS}, UPDATE",

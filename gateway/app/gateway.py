@@ -28,6 +28,7 @@ from gateway.doors import rest
 from gateway.oversight.background_verification import BackgroundVerification
 from gateway.oversight.granted_mandates import GrantedMandates
 from gateway.oversight.kill_switches import KillSwitches
+from gateway.oversight.streams import Streams
 from gateway.oversight.webhooks import Webhooks
 from gateway.oversight.witnesses import Witnesses
 from gateway.store.book import SqlBook
@@ -66,6 +67,7 @@ class Gateway:
     kill_switches: KillSwitches
     granted: GrantedMandates
     webhooks: Webhooks | None
+    streams: Streams | None
     running: RunsApi
     policies: PolicyWatch
     keys: GatewayKeys
@@ -90,6 +92,8 @@ class Gateway:
         await self.trust.close()
         if self.webhooks is not None:
             await self.webhooks.close()
+        if self.streams is not None:
+            await self.streams.close()
         await self.log.append(Record(kind=RecordKind.LOG_STOP, time=self.door.clock()))
         await self.log.publish(force=True)
         await self.book.close()

@@ -35,7 +35,16 @@ _SECRETS = (
     "embeddings_credential_file",
 )
 _PUBLIC = (
-    *("tls_certificate", "tls_client_ca", "issuer_ca", "functions", "screening_list", "policy_officers", "mandate_templates"),
+    *(
+        "tls_certificate",
+        "tls_client_ca",
+        "issuer_ca",
+        "functions",
+        "screening_list",
+        "policy_officers",
+        "mandate_templates",
+        "streams",
+    ),
     "pkcs11_module",
     *("operations_tls_certificate", "operations_client_ca"),
 )

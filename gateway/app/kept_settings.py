@@ -25,6 +25,10 @@ class KeptSettings:
     witness_quorum: int = 0
     """How many of them must cosign; fewer are an alarm, and stop nothing."""
 
+    streams: Path | None = None
+    """TOML file of where the trail goes as it grows, a table `[[stream]]` each: to a SIEM over HTTPS or syslog over TLS, or into files;
+    writable by its owner alone (audit/README.md). None: nowhere."""
+
     texts_kept_days: int = 30
     """After how many days what customers said and what was read to them is deleted; messages of a thread stay as long as it does."""
 

@@ -40,6 +40,7 @@ from gateway.app.mandate_templates import templates_of
 from gateway.app.policies import AcceptedPolicies, PolicyWatch, policies_at_start
 from gateway.app.runs import files_of, running
 from gateway.app.settings import Settings
+from gateway.app.streaming import streams_of
 from gateway.app.tools import ServedTools
 from gateway.app.trust import Trust
 from gateway.app.unsafe_settings import UnsafeSettings
@@ -204,8 +205,7 @@ def _assembled(opened: _Opened) -> Gateway:
     references = References(opened.keys[REFERENCES])
     outcomes = CallOutcomes(functions=functions, references=references, book=book, core=core.bank, log=opened.log, clock=clock)
     proposals = _proposals(settings, book=book, core=core.bank, records=records, outcomes=outcomes)
-    ids = CallIds()
-    told = prometheus() if settings.metrics else None
+    ids, told = CallIds(), prometheus() if settings.metrics else None
     instruments = instruments_of(settings.otlp_endpoint, ids, () if told is None else (told.reader,))
     granted = GrantedMandates(
         book=book, records=records, key=opened.mandate_key, decider=opened.decider, functions=functions.keys(), clock=clock
@@ -244,6 +244,7 @@ def _assembled(opened: _Opened) -> Gateway:
         kill_switches=KillSwitches(store=SqlKillSwitches(book), trail=records, clock=clock, via="api"),
         granted=granted,
         webhooks=_webhooks(settings, book, proposals, opened.keys),
+        streams=streams_of(settings, opened.log, opened.keys[WEBHOOK], clock),
         running=running(
             settings,
             opened.composition.stand_in(settings),

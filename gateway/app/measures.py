@@ -14,6 +14,7 @@ from gateway.app.health import readiness_of
 from gateway.domain.alarms import Alarm
 from gateway.oversight.background_verification import BackgroundVerification
 from gateway.oversight.health import DependencyState
+from gateway.oversight.streams import Streams, StreamStanding
 
 READY_EACH_S = 5.0
 
@@ -73,6 +74,8 @@ def watch(meter: Meter, gateway: Gateway) -> None:
     _counted(meter, "tellergate.confirmations", "word", spoken, "What customers said to what waited for them")
     if gateway.webhooks is not None:
         _counted(meter, "tellergate.webhooks", "outcome", gateway.webhooks.tries, "Tries to tell late outcomes")
+    if gateway.streams is not None:
+        _watch_streams(meter, gateway.streams)
     if gateway.running.files is not None and (meant := gateway.running.files.meant) is not None:
         searches = meant.searches
         _counted(
@@ -104,6 +107,23 @@ def _watch_verification(meter: Meter, verification: BackgroundVerification) -> N
 
     meter.create_observable_gauge("tellergate.verification.age", [age], "s", "Since the whole stored log was verified last")
     meter.create_observable_gauge("tellergate.verification.size", [size], description="Records that were verified then")
+
+
+def _watch_streams(meter: Meter, streams: Streams) -> None:
+    """How far each stream is, as this process last saw: each second. Names of streams are the settings' own."""
+
+    def told(of: Callable[[StreamStanding], float]) -> list[_Observing]:
+        return [lambda _options: [Observation(of(standing), {"stream": name}) for name, standing in streams.standings.items()]]
+
+    behind, age = told(lambda standing: standing.behind), told(lambda standing: standing.behind_s)
+    meter.create_observable_gauge(
+        "tellergate.stream.behind", behind, description="Records that a stream's receiver has yet to have"
+    )
+    meter.create_observable_gauge("tellergate.stream.age", age, "s", "Age of the oldest of them")
+    sent = [lambda _options: [Observation(count, {"stream": name}) for name, count in streams.sent.items()]]
+    meter.create_observable_counter(
+        "tellergate.stream.sent", sent, description="Records that receivers acknowledged to this process"
+    )
 
 
 class DependencyStates:

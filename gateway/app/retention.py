@@ -102,6 +102,7 @@ _LOG = {
             "time_blocks",
         )
     },
+    "streams": TableRetention("a row for each stream", why="how far it got, and its last error in a word of ours"),
     "cosignatures": TableRetention("the newest 4,096 lines stay", why="each new one forgets the oldest"),
     "verification": TableRetention(_NEVER, why="one row"),
     "sealed": TableRetention(

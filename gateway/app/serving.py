@@ -31,6 +31,7 @@ from gateway.app.operations import operations_served
 from gateway.app.settings import Settings
 from gateway.app.shared_rates import shared_rates
 from gateway.app.stopping import asked_to_stop
+from gateway.app.streaming import streaming
 from gateway.app.tls import SignalFreeServer, server_config
 from gateway.app.witnessing import cosigned
 from gateway.calls.chores import alarmed
@@ -60,6 +61,8 @@ def build_app(gateway: Gateway, *, started: Callable[[], None] = lambda: None) -
             gateway.policies.run(),
             _rotated(gateway.keys, gateway.log),
             *_watched(gateway),
+            *streaming(gateway.streams),
+            *([] if gateway.webhooks is None else [_settled(gateway.webhooks)]),
             *gateway.composition.chores(gateway.bank),
             *([shared_rates(gateway).run()] if gateway.settings.database else []),
         ]
@@ -69,8 +72,6 @@ def build_app(gateway: Gateway, *, started: Callable[[], None] = lambda: None) -
             running += [_left_over(gateway.running.files.sweep), _indexed(gateway.running.files.pool.step)]
         if gateway.running.tools.end_forgotten is not None:
             running.append(_forgotten(gateway.running.tools.end_forgotten))
-        if gateway.webhooks is not None:
-            running.append(_settled(gateway.webhooks))
         measuring = contextlib.nullcontext(()) if gateway.prometheus is None else Measuring(gateway).going()
         with measuring as further:
             chores = [asyncio.create_task(item) for item in (*running, *further)]

@@ -15,6 +15,7 @@ from gateway.app.files_checks import files_findings
 from gateway.app.kept_settings import CODE_INTERPRETERS, SANDBOXES
 from gateway.app.ranges import RANGES
 from gateway.app.settings import ANDROID_APP, KEY_STORAGES, LOG_LEVELS, MODEL_APIS, PKCS11, Settings
+from gateway.app.stream_files import stream_findings
 from gateway.app.unsafe_settings import FindingCode, SettingFinding, UnsafeSettings
 from gateway.app.witnessing import witness_findings
 from gateway.domain.duties import StaffRole
@@ -394,5 +395,6 @@ CHECKS: tuple[Callable[[Settings], _Findings], ...] = (
     _templates,
     files_findings,
     witness_findings,
+    stream_findings,
     lambda settings: code_findings(settings, may_start_one=settings.development),
 )

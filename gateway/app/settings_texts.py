@@ -91,7 +91,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     ),
     "What is kept, and for how long": ("texts_kept_days", "calls_kept_days", "threads_kept_days", "synchronous_standby"),
     "Who witnesses the log": ("witnesses", "witness_quorum"),
-    "What others are told": ("webhook_url", "log_level", "metrics", "otlp_endpoint", "trace_share"),
+    "What others are told": ("streams", "webhook_url", "log_level", "metrics", "otlp_endpoint", "trace_share"),
 }
 """Every setting that may be said for customers, in the order of the file."""
 

@@ -7,6 +7,7 @@ from gateway.commands.options import data_option as _data
 from gateway.commands.options import database_option as _database
 from gateway.commands.options import late as _late
 from gateway.commands.options import officer_key
+from gateway.commands.streams_line import streams_options
 from gateway.commands.witness_line import monitor_options
 
 CALL_KINDS = ("deny", "read", "intent", "outcome", "unknown", "reconciled")
@@ -48,6 +49,7 @@ def audit_options(parser: argparse.ArgumentParser) -> None:
     monitor_options(
         commands.add_parser("monitor", help="follow a log by its tiles, from outside: one history, cosigned, not silent")
     )
+    streams_options(commands.add_parser("streams", help="how far the streams of the trail to others are"), _asked_by)
     keeping = commands.add_parser("checkpoint", help="print the latest published checkpoint: keep it, to pin later exports to it")
     _data(keeping, "folder of the gateway")
     _database(keeping)

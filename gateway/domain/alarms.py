@@ -31,6 +31,8 @@ class Alarm(DeclaredAlarm):
     RUN_WAITS = AlarmForm("run_waits", logging.WARNING, ("cause",))
     SCREENING_LIST_UNREADABLE = AlarmForm("screening_list_unreadable", logging.ERROR)
     STARTED_WITHOUT_CORE = AlarmForm("started_without_core", logging.WARNING)
+    STREAM_BEHIND = AlarmForm("stream_behind", logging.WARNING, ("stream", "records", "age_s", "cause"))
+    STREAM_REFUSED = AlarmForm("stream_refused", logging.ERROR, ("stream", "record", "cause"))
     WEBHOOK_NOT_DELIVERED = AlarmForm("webhook_not_delivered", logging.WARNING, ("id", "tries", "cause"))
     WITNESS_CONTRADICTS = AlarmForm("witness_contradicts", logging.ERROR, ("witness", "why", "size", "held"))
     WITNESS_REFUSES = AlarmForm("witness_refuses", logging.ERROR, ("witness", "why"))
@@ -46,6 +48,7 @@ class Chore(StrEnum):
     WITNESSES = "witnesses"
     VERIFICATION = "verification"
     AUDITORS_INDEX = "auditors_index"
+    STREAMS = "streams"
     SWEEP = "sweep"
     LATE = "late"
     UNRECORDED = "unrecorded"

@@ -42,6 +42,7 @@ class Duty(StrEnum):
     IMPORT_MANDATES = "mandates.import"
     RECONCILE = "core.reconcile"
     RECOVER = "database.recover"
+    SKIP_RECORD = "stream.skip"
     LIST_APPROVALS = "approvals.list"
     ASK_APPROVAL = "approvals.ask"
     APPROVE = "approvals.give"
@@ -96,6 +97,7 @@ DUTIES: Mapping[Duty, DutyRule] = {
     Duty.RECOVER: DutyRule(
         "recover a restored database", _OFFICER, True, True, "two officers lift what stops everything meanwhile"
     ),
+    Duty.SKIP_RECORD: DutyRule("let a stream of the trail pass over a record that its receiver refuses", _OPERATOR, True),
     Duty.LIST_APPROVALS: DutyRule("see what waits for approval", _EVERYBODY),
     Duty.ASK_APPROVAL: DutyRule("ask for approval of a duty that they have", _EVERYBODY, True),
     Duty.APPROVE: DutyRule("approve what another person asked, of a duty that they have", _EVERYBODY, True),

@@ -38,6 +38,8 @@ COMMANDS: Mapping[str, tuple[Duty, ...] | str] = {
     "audit verifiers": "the verifiers and their hashes are public",
     "audit evidence": _OWN,
     "audit monitor": "it reads public hashes, from outside",
+    "audit streams list": "how far streams are, and nothing of what is in them",
+    "audit streams skip": (Duty.SKIP_RECORD,),
     "audit export": (Duty.EXPORT,),
     "audit hold": (Duty.PLACE_HOLD, Duty.RELEASE_HOLD),
     "audit erase": (Duty.ERASE, Duty.ERASE_DUE),

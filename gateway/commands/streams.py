@@ -1,0 +1,80 @@
+"""`tellergate audit streams`: how far the streams of the trail are, and the one way by which a record is ever passed over: on record."""
+
+import argparse
+from datetime import UTC, datetime
+
+from audit.leaf import Record, RecordKind, rfc3339
+from audit.log import Log
+from audit.query import Why
+from audit.store.reads import Reads
+from audit.store.streams import StreamPosition, position_of, positions, skip, time_of
+from gateway.commands.audit import asked, with_log
+from gateway.commands.printing import FINDING, GOOD, USAGE, failed, print_json, print_table
+from gateway.domain.duties import Duty
+
+
+def list_streams(options: argparse.Namespace) -> int:
+    """Print every stream that ever began. 1 where one has failed since its last acknowledgement."""
+
+    async def work(log: Log) -> int:
+        size, _ = await log.head()
+        now = log.now()
+
+        def ask(reads: Reads) -> list[dict[str, object]]:
+            return [_row(item, size, time_of(reads.connection, item.upto), now) for item in positions(reads.connection)]
+
+        rows = await log.read_long(ask)
+        if options.json:
+            print_json({"size": size, "streams": rows})
+        elif not rows:
+            print("no stream has begun: the setting `streams` names them")
+        else:
+            columns = ("stream", "next record", "behind", "oldest, s", "acknowledged", "failures", "error")
+            names = ("name", "next_record", "behind", "behind_s", "acknowledged", "failures", "error")
+            print_table(columns, [[row[name] for name in names] for row in rows])
+        return FINDING if any(row["failures"] for row in rows) else GOOD
+
+    return with_log(options, work)
+
+
+def skip_record(options: argparse.Namespace) -> int:
+    """Pass over one record, by a person's key: on record first, so that nothing is ever passed over without it."""
+
+    async def work(log: Log, why: Why) -> int:
+        found = await log.read(lambda reads: position_of(reads.connection, options.stream))
+        if found is None:
+            return failed("no stream of this name has begun; `tellergate audit streams list` names them", USAGE)
+        if found.upto != options.record or not found.failures:
+            return failed(
+                f"the stream waits at no refused record {options.record}: it is at {found.upto}; nothing is skipped", FINDING
+            )
+        told = why.facts({"word": "stream_skipped", "stream": found.name, "record": options.record, "by": why.auditor})
+        entry = await log.append(Record(kind=RecordKind.ADMIN, time=log.now(), agent=why.auditor, facts=told))
+        if not await log.write(lambda connection: skip(connection, found.name, options.record)):
+            return failed("the stream went on meanwhile; nothing is skipped", FINDING)
+        if options.json:
+            print_json({"stream": found.name, "skipped": options.record, "record": entry.index})
+        else:
+            print(f"{found.name} passes over the record {options.record}; that is the record {entry.index}")
+        return GOOD
+
+    return asked(options, Duty.SKIP_RECORD, work)
+
+
+def _row(item: StreamPosition, size: int, oldest: str | None, now: datetime) -> dict[str, object]:
+    age_s = None if oldest is None else max(int((now - datetime.fromisoformat(oldest)).total_seconds()), 0)
+    return {
+        "name": item.name,
+        "next_record": item.upto,
+        "began_at": item.begun_at,
+        "behind": max(size - item.upto, 0),
+        "behind_s": age_s,
+        "acknowledged": _moment(item.acknowledged_ms),
+        "failures": item.failures,
+        "error": item.error,
+        "failed": _moment(item.failed_ms),
+    }
+
+
+def _moment(at_ms: int | None) -> str | None:
+    return None if at_ms is None else rfc3339(datetime.fromtimestamp(at_ms / 1000, UTC))
