@@ -83,7 +83,7 @@ async def test_the_guide_s_lines_for_node_do_what_they_say(tmp_path: Path) -> No
         files["later.zip"] = await exported(log, why, after=kept)
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
-    out = ["--out", str(tmp_path / "verifiers")]
+    out = ["--out", str(tmp_path / "verifiers"), "--database", url(tmp_path / "data")]
     assert await asyncio.to_thread(main, ["audit", "verifiers", "--data", str(tmp_path / "data"), *out]) == 0
     (block,) = [found for found in blocks(ROOT / "audit/README.md") if "needs Node" in found.note]
     for line in commands(block):
