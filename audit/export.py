@@ -40,12 +40,15 @@ from audit.query import (
 )
 from audit.rotation_records import statements
 from audit.store.cosignatures import LINES_MOST, lines_over
-from audit.store.find import Filter
+from audit.store.find import Filter, customers_of
 from audit.store.policies import kept
 from audit.store.reads import LogCorrupt, Nodes, Reads, StoredLeaf
 
 EARLIER_CHECKPOINTS_MOST = 8
 """Notes of earlier checkpoints in a bundle. Proofs it has for all of them, or for those that the auditor named."""
+
+SHOWN_MOST = 1000
+"""Customers whom the record of an export names by pseudonym: a leaf has at most 65,535 bytes."""
 
 _VERIFIER = Path(verify.__file__).read_bytes()
 
@@ -140,7 +143,8 @@ async def export(
     matches = range(begin, size) if query is None else await every_match(log, query)
     asked: dict[str, Plain] = {"whole": query is None, "records": len(matches), "revealed": reveal, "after": begin, **flat(wanted)}
     asked |= {} if query is None else sealed_facts(query)
-    asked |= await about_facts(log, wanted, size)
+    about = await about_facts(log, wanted, size)
+    asked |= about or ({} if query is None or wanted.customer is not None else await _shown(log, matches))
     record = await question(log, RecordKind.AUDIT_EXPORT, why, asked)
     sequence = None if query is None or query.opens else sequence_of(wanted)
     if wanted.customer == NOBODY or (sequence is not None and not matches):
@@ -157,6 +161,12 @@ async def export(
             written = await bundle(log, contents, file, told=told)
         file.flush()
     return Exported(len(matches), record, written)
+
+
+async def _shown(log: Log, matches: Sequence[int]) -> Mapping[str, Plain]:
+    """Of a selection that names nobody: whose records it holds. Of very many people the record says that alone, as of the whole log."""
+    customers = await log.read_long(lambda reads: customers_of(reads.connection, matches, SHOWN_MOST))
+    return {"shown_more": True} if len(customers) > SHOWN_MOST else {"shown": tuple(sorted(customers))} if customers else {}
 
 
 @asynccontextmanager

@@ -230,6 +230,19 @@ def _found(connection: Connection, indexes: Sequence[int]) -> list[StoredLeaf]:
     return [found[index] for index in indexes]
 
 
+def customers_of(connection: Connection, indexes: Sequence[int], most: int) -> set[str]:
+    """The pseudonyms that these records are of; it stops once there are more than `most`."""
+    found: set[str] = set()
+    for start in range(0, len(indexes), LEAVES_AT_ONCE):
+        part_of = leaves.c.idx.in_(indexes[start : start + LEAVES_AT_ONCE])
+        found.update(
+            connection.execute(select(leaves.c.customer).distinct().where(part_of, leaves.c.customer.is_not(None))).scalars()
+        )
+        if len(found) > most:
+            break
+    return found
+
+
 def count_records(connection: Connection, within: range) -> tuple[dict[str, int], dict[str, int]]:
     """How many of these leaves are of each kind, and of each function."""
     between = (leaves.c.idx >= within.start, leaves.c.idx < within.stop)

@@ -11,12 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from audit import export as exporting
 from audit import verify
 from audit.bundle_file import BundleFile
 from audit.export import Contents, export, trust_policy
 from audit.leaf import Committed, EndState, RecordKind
 from audit.log import Log
 from audit.query import NothingKnown, Query, Why, page
+from audit.terms import LOOKS
 from tests.support.bundles import bundled, leaves_of, lines, signed, unpack
 from tests.support.bundles import exported as exported_bytes
 from tests.trail import RULES, RULES_HASH, Clock, a_record, activate_rules, an_end, an_intent
@@ -305,3 +307,27 @@ async def test_a_selection_by_what_is_sealed_has_its_matches_alone_and_claims_no
     report = verify.verify(tmp_path / "bundle.zip", trust=trust_policy(log))
     assert report.good, report.findings
     assert b"complete_customer" not in (tmp_path / "bundle.zip").read_bytes()
+
+
+async def test_an_export_that_names_nobody_says_whose_records_it_holds(
+    log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await activate_rules(log)
+    for number in range(4):
+        await log.append(a_record(call_id=f"call_{number}", customer=f"C-{number % 2}", conversation=None))
+    mine = await log.subject_of("C-1")
+
+    async def exported_facts(query: Query) -> dict[str, object]:
+        with (tmp_path / "bundle.zip").open("wb") as file:
+            made = await export(log, WHY, file, query=query)
+        stored = await log.read(lambda reads: reads.leaf(made.record))
+        assert stored is not None
+        return dict(json.loads(stored.leaf)["facts"])
+
+    assert mine in (await exported_facts(Query(function="get_account_balance")))["shown"]  # type: ignore[operator]
+    assert "shown" not in await exported_facts(Query(customer="C-1")), "it names them"
+    looks = (await page(log, Query(kinds=LOOKS, shown="C-1"), WHY)).found
+    assert [look.fields["kind"] for look in looks] == ["audit.export"]
+    monkeypatch.setattr(exporting, "SHOWN_MOST", 1)
+    facts = await exported_facts(Query(function="get_account_balance"))
+    assert (facts["shown_more"], "shown" in facts) == (True, False)
