@@ -244,7 +244,7 @@ async def every_match(log: Log, query: Query) -> list[int]:
 
 async def reveal(log: Log, index: int, why: Why) -> Revealed:
     """Open what is sealed of one record. NotSealed, KeyDestroyed, SealBroken, LogCorrupt; the question is recorded in any case."""
-    about = await log.read(lambda reads: _customer_of(reads.leaf(index)))
+    about = await log.read(lambda reads: customer_facts(reads.leaf(index)))
     record = await question(log, RecordKind.AUDIT_REVEAL, why, {"index": index, **about})
     disclosures = await open_sealed(log, index)
     values = {path: value_of(text) for path, text in disclosures.items()}
@@ -262,10 +262,11 @@ async def about_facts(log: Log, wanted: Filter, size: int) -> Mapping[str, Plain
     if wanted.customer is not None or (wanted.call is None and wanted.conversation is None):
         return {}
     of_one = Filter(call=wanted.call, conversation=wanted.conversation)
-    return _customer_of(next(iter(await log.read(lambda reads: find(reads.connection, of_one, size, -1, 1))), None))
+    return customer_facts(next(iter(await log.read(lambda reads: find(reads.connection, of_one, size, -1, 1))), None))
 
 
-def _customer_of(leaf: StoredLeaf | None) -> Mapping[str, Plain]:
+def customer_facts(leaf: StoredLeaf | None) -> Mapping[str, Plain]:
+    """Whom a record is about, for the facts of a look at it; nothing where there is no record, or it is of nobody."""
     customer = None if leaf is None else json.loads(leaf.leaf).get("customer")
     return {"about": customer} if isinstance(customer, str) else {}
 

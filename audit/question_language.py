@@ -15,7 +15,7 @@ from typing import Any
 
 from audit.leaf import EndState, RecordKind
 from audit.query import Query
-from audit.sealed_conditions import ConditionInvalid, condition_of
+from audit.sealed_conditions import condition_of
 from audit.terms import CallOutcome
 
 TEXT_MOST = 2000
@@ -86,7 +86,6 @@ def question_text(query: Query) -> str:
 
 
 _WORD = re.compile(r'\s*(?P<name>[A-Za-z_-]+):(?:"(?P<quoted>(?:[^"\\]|\\["\\])*)"|(?P<bare>[^\s"]*))(?=\s|$)')
-_SPACE = re.compile(r"\s*")
 
 
 def _words(text: str) -> Iterator[tuple[int, str, str]]:
@@ -94,10 +93,11 @@ def _words(text: str) -> Iterator[tuple[int, str, str]]:
     while at < len(text):
         found = _WORD.match(text, at)
         if found is None:
-            at = _SPACE.match(text, at).end()  # type: ignore[union-attr]  # it always matches
-            if at == len(text):
+            left = text[at:].lstrip()
+            if not left:
                 return
-            if '"' in text[at:].split(maxsplit=1)[0]:
+            at = len(text) - len(left)
+            if '"' in left.split(maxsplit=1)[0]:
                 raise QuestionInvalid("a quote is not closed, or something follows it without a space", at)
             raise QuestionInvalid("a question is made of field:value, such as function:initiate_transfer", at)
         quoted = found["quoted"]
@@ -237,5 +237,3 @@ _ATTRIBUTES: Mapping[str, str] = {
     "kind": "kinds",
     "outcome": "outcomes",
 }
-
-__all__ = ["FIELDS", "ConditionInvalid", "QuestionField", "QuestionInvalid", "moment_of", "parse_question", "question_text"]

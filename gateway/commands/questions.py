@@ -40,12 +40,7 @@ def agent(options: argparse.Namespace) -> int:
 
 def who_looked(options: argparse.Namespace) -> int:
     """Print who looked at a customer."""
-    return _answered(
-        options,
-        lambda: looks_at(options.customer, by_chance=options.by_chance),
-        ("index", "time", "who", "did", "what for", "case", "by"),
-        _look_row,
-    )
+    return _answered(options, lambda: looks_at(options.customer, by_chance=options.by_chance), _LOOKS, _look_row)
 
 
 def life(options: argparse.Namespace) -> int:

@@ -1,10 +1,10 @@
 """The table of duties in `deploy/README.md`, made from the code; `--write` renews it."""
 
-import sys
 from pathlib import Path
 
 from gateway.domain.duties import DUTIES, StaffRole
 from tests.support.command_duties import places, without_a_key
+from tests.support.reference_file import placed, print_or_write
 
 ROOT = Path(__file__).parents[2]
 GUIDE = ROOT / "deploy" / "README.md"
@@ -32,13 +32,9 @@ def keyless() -> str:
 def renewed(text: str) -> str:
     """The guide with these tables in their places."""
     for begin, made, end in ((_BEGIN, table(), _END), (_KEYLESS, keyless(), _KEYLESS_END)):
-        before, rest = text.split(begin, 1)
-        text = before + begin + made + end + rest.split(end, 1)[1]
+        text = placed(text, begin, made, end)
     return text
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["--write"]:
-        GUIDE.write_text(renewed(GUIDE.read_text()))
-    else:
-        print(table() + "\n" + keyless(), end="")
+    print_or_write(GUIDE, renewed, lambda: table() + "\n" + keyless())

@@ -1,10 +1,10 @@
 """The words of the language of questions in `audit/README.md`, made from the code; `--write` renews them."""
 
-import sys
 from pathlib import Path
 
 from audit.question_language import FIELDS
 from audit.terms import CallOutcome
+from tests.support.reference_file import placed, print_or_write
 
 GUIDE = Path(__file__).parents[2] / "audit" / "README.md"
 _BEGIN, _END = "<!-- words of questions -->\n", "<!-- end of words of questions -->"
@@ -22,12 +22,8 @@ def table() -> str:
 
 def renewed(text: str) -> str:
     """The guide with the table in its place."""
-    before, rest = text.split(_BEGIN, 1)
-    return before + _BEGIN + table() + _END + rest.split(_END, 1)[1]
+    return placed(text, _BEGIN, table(), _END)
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["--write"]:
-        GUIDE.write_text(renewed(GUIDE.read_text()))
-    else:
-        print(table(), end="")
+    print_or_write(GUIDE, renewed, table)

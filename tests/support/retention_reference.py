@@ -1,9 +1,9 @@
 """What each table keeps and for how long, in `deploy/README.md`, made from the code; `--write` renews it."""
 
-import sys
 from pathlib import Path
 
 from gateway.app.retention import RETENTION, TableRetention
+from tests.support.reference_file import placed, print_or_write
 
 GUIDE = Path(__file__).parents[2] / "deploy" / "README.md"
 _BEGIN, _END = "<!-- retention -->\n", "<!-- end of retention -->"
@@ -25,12 +25,8 @@ def _by(kept: TableRetention) -> str:
 
 def renewed(text: str) -> str:
     """The guide with this table in its place."""
-    before, rest = text.split(_BEGIN, 1)
-    return before + _BEGIN + table() + _END + rest.split(_END, 1)[1]
+    return placed(text, _BEGIN, table(), _END)
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["--write"]:
-        GUIDE.write_text(renewed(GUIDE.read_text()))
-    else:
-        print(table(), end="")
+    print_or_write(GUIDE, renewed, table)

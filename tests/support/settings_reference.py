@@ -1,11 +1,11 @@
 """The reference of all settings in `deploy/README.md`, made from the code; `--write` renews it."""
 
 import dataclasses
-import sys
 from pathlib import Path
 
 from gateway.app.settings import Settings
 from gateway.app.settings_texts import texts
+from tests.support.reference_file import placed, print_or_write
 
 ROOT = Path(__file__).parents[2]
 GUIDE = ROOT / "deploy" / "README.md"
@@ -35,12 +35,8 @@ def _default(value: object) -> str:
 
 def renewed(text: str) -> str:
     """The guide with this table in its place."""
-    before, rest = text.split(_BEGIN, 1)
-    return before + _BEGIN + table() + _END + rest.split(_END, 1)[1]
+    return placed(text, _BEGIN, table(), _END)
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["--write"]:
-        GUIDE.write_text(renewed(GUIDE.read_text()))
-    else:
-        print(table(), end="")
+    print_or_write(GUIDE, renewed, table)
