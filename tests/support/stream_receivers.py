@@ -44,6 +44,13 @@ class Fault(StrEnum):
     """It takes half of it, and ends in order."""
 
 
+class KilledAt(StrEnum):
+    """When a sender is killed: its receiver has read a batch, and has it or not, and answers nothing."""
+
+    UNTAKEN = "untaken"
+    TAKEN = "taken"
+
+
 class Harness(Protocol):
     """A receiver under test. `lines`: whole lines as they arrived."""
 
@@ -79,6 +86,17 @@ class HttpHarness:
         self._fault: Fault | None = None
         self._signers = signers
         self._mended = asyncio.Event()
+        self._killed: tuple[KilledAt | None, int] = (None, 0)
+        self.reached = asyncio.Event()
+        """A batch was read that is never answered."""
+        self._let_go = asyncio.Event()
+
+    def kills(self, moment: KilledAt | None, *, after: int) -> None:
+        """The first batch that is read once so many records arrived is answered by nothing; its sender is to be killed. None:
+        no more, and what waits is let go."""
+        self._killed = (moment, after)
+        self._let_go.set()
+        self._let_go, self.reached = asyncio.Event(), asyncio.Event()
 
     def fails(self, fault: Fault | None) -> None:
         self._fault = fault
@@ -98,7 +116,14 @@ class HttpHarness:
             return web.Response(status=503)
         body = await request.read()
         lines = body.splitlines()
-        if refused := [self.statuses[number] for number in indexes(lines) if number in self.statuses]:
+        moment, after = self._killed
+        if moment is not None and len({*indexes(self.lines)}) >= after:
+            self.lines += lines if moment is KilledAt.TAKEN else []
+            self.reached.set()
+            await self._let_go.wait()
+            return web.Response(status=503)
+        numbers = indexes(lines) if self.statuses else []
+        if refused := [self.statuses[number] for number in numbers if number in self.statuses]:
             return web.Response(status=refused[0], headers=self.headers)
         self.requests.append(({name.lower(): value for name, value in request.headers.items()}, body))
         half = lines[: len(lines) // 2]
