@@ -4,7 +4,6 @@ import re
 import secrets
 from contextlib import ExitStack
 from dataclasses import replace
-from datetime import datetime
 from functools import partial
 from typing import Annotated, Any
 
@@ -41,24 +40,24 @@ from gateway.doors.assistants_api.schemas import Labels, NewRun, NewThread, NewT
 from gateway.doors.assistants_api.streamed import Streamed
 from gateway.doors.assistants_api.threads import adding_of, labelled, opening_of, thread_of
 from gateway.doors.bodies import json_answer
-from gateway.doors.faults import too_often
 from gateway.doors.rest import Door, HotRoute
+from gateway.doors.running import cancelled, due, goes_on, lease_for, listening, submitted, taken_up, written
 from gateway.doors.schemas import body_of
 from gateway.runs import objects
-from gateway.runs.broadcast import Listener, event
-from gateway.runs.loop import LEASE
+from gateway.runs.broadcast import AssistantsEvents
 from gateway.runs.objects import RUN_FIELDS, new_id
-from gateway.runs.sealed_principal import acting, going_on
+from gateway.runs.sealed_principal import acting
 from gateway.store import runs, steps
 from gateway.store.pages import PageRequest
 from gateway.store.resources import replaced
-from gateway.store.runs import OVER, CancelRun, OutputsMismatch, Run, StartRun, SubmitOutputs, TooManyRuns, begun
+from gateway.store.runs import Run, StartRun, SubmitOutputs
 from gateway.store.threads import CreateThread, SetMetadata, Thread
 
 POLL_AFTER = "openai-poll-after-ms"
 """Header that steers how soon the client asks again."""
 
 _SOON_MS, _LATER_MS = 300, 2_000
+_EVENTS = AssistantsEvents()
 
 
 def mount(app: FastAPI, door: Door, api: Api) -> None:
@@ -186,7 +185,7 @@ async def _create(api: Api, thread: str, include: Include, *rest: Any) -> Respon
     more = new_run.additional_messages or []
     asked = await asked_of_messages(api, door, principal, more, inside="additional_messages[{}].")
     messages = await adding_of(api, door, principal, more)
-    starting = StartRun(run, _due(run.created, run.lease), api.runs_most, messages, attachments=asked.attachments)
+    starting = StartRun(run, due(run.created, run.lease), api.runs_most, messages, attachments=asked.attachments)
     return await _started(api, door, starting, asked, stream=bool(new_run.stream))
 
 
@@ -195,13 +194,13 @@ async def _create_both(api: Api, door: Door, request: Request, principal: Princi
     new_run = await body_as(NewThreadAndRun, request)
     opening, asked = await opening_of(api, door, principal, new_run.thread or NewThread(), "thread.")
     run = await _new(api, door, principal, new_run, opening.id)
-    starting = StartRun(run, _due(run.created, run.lease), api.runs_most, opening=opening)
+    starting = StartRun(run, due(run.created, run.lease), api.runs_most, opening=opening)
     return await _started(api, door, starting, asked, stream=bool(new_run.stream))
 
 
 async def _new(api: Api, door: Door, principal: Principal, new_run: NewRun | NewThreadAndRun, thread: str) -> Run:
     """A run that is not written yet; ours already if there is room, or somebody will listen."""
-    pool = api.with_model()
+    lease = lease_for(api, is_heard=bool(new_run.stream))
     assistant = await assistant_of(api, principal, new_run.assistant_id)
     tools_checked(api, new_run.tools or [])
     resources: Any = assistant.body.get(RESOURCES)
@@ -227,39 +226,19 @@ async def _new(api: Api, door: Door, principal: Principal, new_run: NewRun | New
         state=RunState.QUEUED,
         created=now,
         expires=now + api.lifetime,
-        lease=pool.lease if new_run.stream or pool.has_room else None,
+        lease=lease,
         principal=api.seal.seal(acting(principal, assistant.id), id_),
         body=body,
         metadata=metadata_of(new_run.metadata),
     )
 
 
-def _due(now: datetime, lease: str | None) -> datetime:
-    """When a worker is to look at a run that begins, or goes on, now: once its lease is over, or at once."""
-    return now if lease is None else now + LEASE
-
-
-def _listening(api: Api, door: Door, customer: str, run: str, stack: ExitStack) -> Listener:
-    """What the run tells until the stack ends. RequestFault RATE_LIMITED where this customer has as many streams as may be."""
-    if not stack.enter_context(door.waits.one(customer)):
-        raise too_often()
-    return stack.enter_context(api.broadcast.listening(run))
-
-
 async def _started(api: Api, door: Door, starting: StartRun, asked: AskedResources, *, stream: bool) -> Response:
     with ExitStack() as stack:
-        listener = _listening(api, door, starting.run.customer, starting.run.id, stack) if stream else None
-        started = await asked.written(api, starting)
-        if isinstance(started, TooManyRuns):
-            raise RequestFault(Fault.RATE_LIMITED, "too many runs of this customer are under way; wait until one has ended")
-        if isinstance(started, str):
-            message = f"Thread {starting.run.thread} already has an active run {started}."
-            raise RequestFault(Fault.THREAD_HAS_ACTIVE_RUN, message)
-        if started is None:
-            raise missing("thread")
-        thread, run = started
+        listener = listening(api, door, starting.run, _EVENTS, stack) if stream else None
+        thread, run = await written(api, starting, asked)
         events = _beginning(starting.opening, thread, run)
-        _taken_up(api, run, starting.run.created)
+        taken_up(api, run, starting.run.created)
         if listener is not None:
             return Streamed(events, listener, stack.pop_all())
     return json_answer(objects.run(run), {POLL_AFTER: str(_SOON_MS)})
@@ -267,15 +246,8 @@ async def _started(api: Api, door: Door, starting: StartRun, asked: AskedResourc
 
 def _beginning(opening: CreateThread | None, thread: Thread, run: Run) -> list[bytes]:
     shown = objects.run(run)
-    opened = [] if opening is None else [event("thread.created", objects.thread(thread))]
-    return [*opened, event("thread.run.created", shown), event("thread.run.queued", shown)]
-
-
-def _taken_up(api: Api, run: Run, at: datetime) -> None:
-    """Drive a run that was queued, and begun in the same write, with our lease."""
-    pool = api.with_model()
-    if run.state is RunState.QUEUED and run.lease == pool.lease:
-        pool.take_up(begun(run, at))
+    opened = [] if opening is None else [_EVENTS.told("thread.created", objects.thread(thread))]
+    return [*opened, _EVENTS.told("thread.run.created", shown), _EVENTS.told("thread.run.queued", shown)]
 
 
 async def _list(api: Api, thread: str, page: PageRequest, *rest: Any) -> Response:
@@ -301,66 +273,43 @@ async def _label(api: Api, thread: str, id_: str, *rest: Any) -> Response:
 
 async def _cancel(api: Api, thread: str, id_: str, *rest: Any) -> Response:
     door, _, principal = rest
-    run = await api.book.write(CancelRun(principal.customer, thread, id_, door.clock()))
+    run = await cancelled(api, principal.customer, thread, id_, door.clock())
     if run is None:
         raise missing("run")
     if run.state is not RunState.CANCELLING:
         raise RequestFault(Fault.RUN_NOT_CANCELLABLE, f"Cannot cancel run with status '{run.state}'.")
-    if api.pool is not None:
-        api.pool.cancelled(id_)
     return json_answer(objects.run(run), {POLL_AFTER: str(_SOON_MS)})
 
 
 async def _submit(api: Api, thread: str, id_: str, *rest: Any) -> Response:
     door, request, principal = rest
     api.bounded(door, principal)
-    submitted = await body_as(ToolOutputs, request)
-    outputs = {tool_output.tool_call_id: tool_output.output for tool_output in submitted.tool_outputs}
-    if len(outputs) < len(submitted.tool_outputs):
+    outputs_given = await body_as(ToolOutputs, request)
+    outputs = {tool_output.tool_call_id: tool_output.output for tool_output in outputs_given.tool_outputs}
+    if len(outputs) < len(outputs_given.tool_outputs):
         raise RequestFault(Fault.OUTPUTS_NOT_EXPECTED, "tool_outputs: must have one output for each call", param="tool_outputs")
-    pool, before = api.with_model(), await _found(api, principal, thread, id_)
-    now, lease = door.clock(), pool.lease if submitted.stream or pool.has_room else None
+    lease, now = lease_for(api, is_heard=bool(outputs_given.stream)), door.clock()
+    before = await _found(api, principal, thread, id_)
     item = SubmitOutputs(
         customer=principal.customer,
         thread=thread,
         run=id_,
         outputs=outputs,
-        principal=_going_on(api, before, principal),
+        principal=goes_on(api, before, principal),
         lease=lease,
         at=now,
-        due=_due(now, lease),
+        due=due(now, lease),
     )
     with ExitStack() as stack:
-        listener = _listening(api, door, principal.customer, id_, stack) if submitted.stream else None
-        run = await api.book.write(item)
-        if isinstance(run, OutputsMismatch):
-            raise RequestFault(Fault.OUTPUTS_NOT_EXPECTED, _unexpected(run), param="tool_outputs")
-        if run is None:
-            raise missing("run")
-        _taken_up(api, run, now)
+        listener = listening(api, door, before, _EVENTS, stack) if outputs_given.stream else None
+        run = await submitted(api, item)
+        taken_up(api, run, now)
         if listener is not None:
-            events = [event(f"thread.run.{run.state}", objects.run(run))]
+            events = [_EVENTS.told(f"thread.run.{run.state}", objects.run(run))]
             if not run.is_active:
                 listener.end()
             return Streamed(events, listener, stack.pop_all())
     return json_answer(objects.run(run), {POLL_AFTER: str(_SOON_MS)})
-
-
-def _going_on(api: Api, run: Run, principal: Principal) -> bytes:
-    """For whom the run goes on, sealed. RequestFault INSUFFICIENT_SCOPE for a token of another client or agent than it began with."""
-    if not run.is_active:  # takes no outputs, whoever brings them
-        return OVER
-    goes_on = going_on(api.seal.open(run.principal, run.id), principal)
-    if goes_on is None:
-        message = "a run goes on for the client and the agent with which it began: submit its outputs with a token of these"
-        raise RequestFault(Fault.INSUFFICIENT_SCOPE, message)
-    return api.seal.seal(goes_on, run.id)
-
-
-def _unexpected(mismatch: OutputsMismatch) -> str:
-    if mismatch.state is not RunState.REQUIRES_ACTION:
-        return f"Runs in status '{mismatch.state}' do not accept tool outputs."
-    return "tool_outputs: must be exactly the calls of required_action, each once, in one request"
 
 
 async def _steps(api: Api, where: tuple[str, str], page: PageRequest, include: Include, *rest: Any) -> Response:
