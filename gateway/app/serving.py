@@ -39,6 +39,7 @@ from gateway.confirmations.confirming import CustomerConfirmations
 from gateway.domain.alarms import Chore
 from gateway.doors import access_log, confirmations, granted_mandates, health, kill_switches, mandates, openapi, rest
 from gateway.doors.assistants_api import assistants, runs, threads
+from gateway.doors.chat_api import routes as chat
 from gateway.doors.pages import hosts
 from gateway.doors.pages.session import SessionSeal
 from gateway.oversight.webhooks import AT_ONCE, Webhooks
@@ -93,6 +94,12 @@ def build_app(gateway: Gateway, *, started: Callable[[], None] = lambda: None) -
         redoc_url=None,
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
+    _mount(app, gateway)
+    return app
+
+
+def _mount(app: FastAPI, gateway: Gateway) -> None:
+    """The doors."""
     openapi.publish(app)
     health.mount(app, readiness_of(gateway), lambda: gateway.policies.decider.policies.bundle)
     rest.mount(app, gateway.door)
@@ -103,10 +110,10 @@ def build_app(gateway: Gateway, *, started: Callable[[], None] = lambda: None) -
     mandates.mount(app, gateway.door, mandates.MandateDependencies(gateway.standing_mandates, gateway.log, gateway.book))
     for item in (assistants, runs, threads):  # `/threads/runs` before the thread of that name
         item.mount(app, gateway.door, gateway.running.api)
+    chat.mount(app, gateway.door, gateway.running.api)
     if gateway.running.files is not None:
         gateway.running.files.mount(app, gateway.door)
     gateway.composition.pages(app, gateway.settings, gateway.relying_party().verifier is not None)
-    return app
 
 
 def _watched(gateway: Gateway) -> Sequence[Coroutine[object, object, None]]:

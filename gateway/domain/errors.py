@@ -93,6 +93,8 @@ class Fault(StrEnum):
     UPLOAD_ENDED = "upload_ended"
     UNSUPPORTED = "unsupported"
     NO_MODEL = "no_model"
+    RUN_FAILED = "run_failed"
+    """The model, or its time, ended a run whose answer was waited for; what it has done stays done."""
     RATE_LIMITED = "rate_limit_exceeded"
     UNAVAILABLE = "temporarily_unavailable"
     AUDIT_UNAVAILABLE = "audit_unavailable"

@@ -9,6 +9,7 @@ from hashlib import sha256
 from typing import Any
 
 from gateway.domain.strict_json import Json
+from gateway.doors import chat_examples as chats
 from gateway.doors import vector_examples as vectors
 from gateway.doors.vector_examples import VECTOR_STORE
 from gateway.runs.objects import ASSISTANT_FIELDS, MESSAGE_FIELDS, RUN_FIELDS, STEP_FIELDS, deleted, listed, text_content
@@ -205,6 +206,7 @@ _LABELS: Json = {"metadata": _METADATA}
 _CHECKS: Mapping[str, Json] = dict.fromkeys(("store", "log", "keys", "core", "issuer_keys", "policies"), "ok")
 _POLICIES: Json = {"version": "3", "bundle": sha256(b"an example").hexdigest()}
 
+
 EXAMPLES: Mapping[str, OperationExample] = {
     "get_liveness": OperationExample({"status": "live"}),
     "get_readiness": OperationExample(
@@ -320,6 +322,7 @@ EXAMPLES: Mapping[str, OperationExample] = {
     "create_thread_and_run": OperationExample(
         _RUN, {"assistant_id": ASSISTANT, "thread": {"messages": [_NEW_MESSAGE]}, "metadata": _METADATA}
     ),
+    "create_chat_completion": OperationExample(chats.answer(RUN, CONVERSATION, _SECONDS), chats.REQUEST),
     "list_runs": OperationExample(listed([_RUN], more=False)),
     "get_run": OperationExample(_RUN),
     "update_run": OperationExample(_RUN, _LABELS),
@@ -371,6 +374,7 @@ _ERRORS: Mapping[int, tuple[str, str, str | None, str]] = {
     409: ("this was declined; nothing happened", "invalid_request_error", None, "confirmation_declined"),
     413: ("the body has more than 262144 bytes", "invalid_request_error", None, "too_large"),
     422: ("the assertion was not taken; nothing was confirmed", "invalid_request_error", None, "not_confirmed"),
+    424: ("The model gave no usable answer; what was done before stays done.", "server_error", None, "run_failed"),
     429: ("too many requests; wait before the next one", "rate_limit_error", None, "rate_limit_exceeded"),
     501: ("no model is configured here, so nothing can be run: set model_url", "server_error", None, "no_model"),
     503: ("a part that this needs does not answer; nothing happened, try again", "server_error", None, "temporarily_unavailable"),

@@ -12,6 +12,7 @@ from gateway.domain.reasons import RefusalReason
 from gateway.doors import schemas
 from gateway.doors.assistants_api import schemas as assistant_schemas
 from gateway.doors.assistants_api import vector_schemas
+from gateway.doors.chat_api import schemas as chat_schemas
 from gateway.doors.examples import EXAMPLES, error_example
 from gateway.doors.wire import STATUS
 
@@ -33,6 +34,7 @@ _TAGS = {
     "/v1/threads/runs": "Runs",
     "/v1/threads/{thread_id}/messages": "Messages",
     "/v1/threads": "Threads",
+    "/v1/chat": "Chat",
     "/v1/files": "Files",
     "/v1/uploads": "Files",
     "/v1/vector_stores": "Vector stores",
@@ -55,6 +57,7 @@ _TAG_TEXTS = {
     "Threads": "The Assistants API: a customer's threads.",
     "Messages": "The Assistants API: the messages of a thread.",
     "Runs": "The Assistants API: an assistant's runs over a thread, and their steps.",
+    "Chat": "Chat Completions, for clients that keep their own history.",
     "Files": "The Assistants API: documents, each looked at and sealed when it comes.",
     "Vector stores": "The Assistants API: files that are searched together, by words.",
     "Mandates": "What the bank lets a customer's assistants do.",
@@ -73,6 +76,7 @@ _STATUS_TEXTS = {
     404: "There is no such object, or it is another customer's.",
     409: "The state of the object does not allow this; nothing changed.",
     413: "The body is too large.",
+    424: "The run ended without an answer. What it has done stays done: asking again may do it again.",
     422: "The customer's confirmation could not be verified; nothing changed.",
     429: "Too many requests; `Retry-After` says when to ask again.",
     501: "No model is configured, so nothing can be run. Asking again does not help.",
@@ -84,6 +88,7 @@ _STATUS_HEADERS = {
     },
     403: {"WWW-Authenticate": "The scope that is needed (RFC 6750 section 3.1)."},
     429: {"Retry-After": "Seconds until the next try."},
+    424: {"x-should-retry": "`false`: clients of the `openai` package do not repeat the request."},
     501: {"x-should-retry": "`false`: clients of the `openai` package do not repeat the request."},
     503: {"Retry-After": "Seconds until the next try."},
 }
@@ -104,6 +109,7 @@ _BODIES: tuple[type[BaseModel], ...] = (
     schemas.NewKillSwitch,
     *assistant_schemas.BODIES,
     *vector_schemas.BODIES,
+    *chat_schemas.BODIES,
 )
 
 

@@ -44,7 +44,7 @@ async def written(api: Api, starting: StartRun, asked: AskedResources) -> tuple[
         message = f"Thread {starting.run.thread} already has an active run {started}."
         raise RequestFault(Fault.THREAD_HAS_ACTIVE_RUN, message)
     if started is None:
-        raise missing("thread")
+        raise missing("thread" if starting.opening is None else "conversation")
     return started
 
 

@@ -59,6 +59,7 @@ STATUS: Mapping[Fault, int] = {
     Fault.UPLOAD_ENDED: 400,
     Fault.UNSUPPORTED: 400,
     Fault.NO_MODEL: 501,
+    Fault.RUN_FAILED: 424,
     Fault.RATE_LIMITED: 429,
     Fault.UNAVAILABLE: 503,
     Fault.AUDIT_UNAVAILABLE: 503,
@@ -70,6 +71,7 @@ _TYPES: Mapping[int, str] = {
     401: "authentication_error",
     403: "permission_error",
     404: "not_found_error",
+    424: "server_error",
     429: "rate_limit_error",
     500: "server_error",
     501: "server_error",
@@ -129,8 +131,10 @@ def fault_headers(fault: RequestFault, challenges: Challenges) -> dict[str, str]
         if isinstance(fault, NotAuthenticated) and fault.scope is not None:
             parameters["scope"] = fault.scope
         return {"www-authenticate": challenges.header(used, parameters)}
-    if status == 501:
-        return {"x-should-retry": "false"}  # the `openai` package repeats every other 5xx
+    if status in (424, 501):
+        return {
+            "x-should-retry": "false"
+        }  # the `openai` package repeats every other 5xx; what a run has done must not be done again
     if status in (429, 503):
         return {"retry-after": str(fault.retry_after_s)}
     return {}

@@ -15,7 +15,8 @@ from gateway.domain.alarms import Alarm
 from gateway.domain.errors import Unavailable
 from gateway.domain.states import RunState
 from gateway.runs.loop import LEASE, RunDependencies, RunDriver
-from gateway.store.runs import FreeLeases, LeaseRuns, RenewLeases, Run, is_any_due
+from gateway.store.run_leases import FreeLeases, LeaseRuns, RenewLeases, is_any_due
+from gateway.store.runs import Run
 
 LOOK_S = 0.2
 """How often this process looks whether a run is due."""

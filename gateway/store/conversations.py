@@ -274,6 +274,12 @@ def take_back(connection: Connection, id_: str, position: int | None = None) -> 
     connection.execute(update(WORDS).where(*theirs).values(origin=DELETED, text="", reading=None))
 
 
+def is_of(connection: Connection, id_: str, customer: str) -> bool:
+    """Whether this is a conversation of this customer."""
+    rows = _HEAD.rows(connection, {"conversation": id_})
+    return bool(rows) and rows[0][0] == customer
+
+
 def taint_alone(connection: Connection, id_: str, at: datetime) -> None:
     """The conversation, and no agent: for text that stays in it. It stays tainted since it first was."""
     _TAINT.one(connection, {"conversation": id_, "at_us": to_us(at)})

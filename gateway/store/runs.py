@@ -6,6 +6,7 @@ A worker has a run for as long as its lease; every write of it is refused once s
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import groupby
 from typing import Any
 
 import orjson
@@ -35,15 +36,9 @@ _CREATE = Prepared(insert(RUNS))
 _CHANGING = ("state", "expires_us", "due_us", "lease", "principal", "body")
 _CHANGE = Prepared(update(RUNS).where(_THIS).values({name: bindparam(f"new_{name}") for name in _CHANGING}))
 _UNDER_WAY = Prepared(select(func.count()).select_from(RUNS).where(_R.customer == bindparam("of_customer"), RUN_IS_ACTIVE))
-_DUE = Prepared(
-    select(RUNS)
-    .where(_R.due_us <= bindparam("now_us"))
-    .order_by(_R.due_us)
-    .limit(bindparam("most"))
-    .with_for_update(skip_locked=True)
+_WAITING = Prepared(
+    select(RUNS).where(_R.customer == bindparam("of_customer"), RUN_IS_ACTIVE, _R.state == literal_column("'requires_action'"))
 )
-_ANY_DUE = Prepared(select(_R.id).where(_R.due_us <= bindparam("now_us")).limit(literal_column("1")))
-_LEASE = Prepared(update(RUNS).where(_THIS).values(lease=bindparam("new_lease"), due_us=bindparam("until_us")))
 _FORGET_WAITS = Prepared(delete(RUN_WAITS).where(_W.run == bindparam("run")))
 _WAIT = Prepared(insert(RUN_WAITS))
 _WAKE = Prepared(
@@ -91,17 +86,18 @@ class TooManyRuns:
 
 @dataclass(frozen=True, slots=True)
 class StartRun(Item[tuple[Thread, Run] | str | TooManyRuns | None]):
-    """A new run, queued, with messages before it and what they attach; `opening` makes its thread too. `run.lease`, if any, has it until
-    `due`, and then it is `begun` in the same write. `most`: how many of this customer may be under way with it.
+    """A new run, queued, with messages before it and what they attach; `opening` makes its thread too. Among the messages may stand
+    steps of this run that are over: calls of the past, as a client says them, which taint the conversation. `run.lease`, if any, has it
+    until `due`, and then it is `begun` in the same write. `most`: how many of this customer may be under way with it.
 
-    Answered with it as it was queued; None: not this customer's thread; the id of the thread's active run; TooManyRuns, what `attached`
-    answers: nothing was written.
+    Answered with it as it was queued; None: not this customer's thread, or conversation; the id of the thread's active run; TooManyRuns,
+    what `attached` answers: nothing was written.
     """
 
     run: Run
     due: datetime
     most: int
-    messages: tuple[threads.AddMessage, ...] = ()
+    messages: tuple[threads.AddMessage | Step, ...] = ()
     opening: threads.CreateThread | None = None
     attachments: Attachments | None = None
 
@@ -123,7 +119,7 @@ class StartRun(Item[tuple[Thread, Run] | str | TooManyRuns | None]):
             return other
         if (problem := attach(connection, thread.id, thread.resources, self.attachments, run.created)) is not None:
             return problem
-        threads.add(connection, thread, self.messages, run.created)
+        self._add(connection, thread)
         created_us = threads.next_us(connection, thread.id, run.created)
         row = {
             "id": run.id,
@@ -144,6 +140,18 @@ class StartRun(Item[tuple[Thread, Run] | str | TooManyRuns | None]):
         if run.lease is not None:
             _change(connection, begun(queued, run.created), to_us(self.due))
         return thread, queued
+
+    def _add(self, connection: Connection, thread: Thread) -> None:
+        for is_past, entries in groupby(self.messages, key=lambda entry: isinstance(entry, Step)):
+            if is_past:
+                conversations.taint_alone(connection, thread.conversation, self.run.created)
+            messages = []
+            for entry in entries:
+                if isinstance(entry, Step):
+                    steps.put(connection, entry, self.run.created)
+                else:
+                    messages.append(entry)
+            threads.add(connection, thread, messages, self.run.created)
 
 
 def begun(run: Run, at: datetime) -> Run:
@@ -238,47 +246,6 @@ class SubmitOutputs(Item[Run | OutputsMismatch | None]):
 
 
 @dataclass(frozen=True, slots=True)
-class LeaseRuns(Item[Sequence[Run]]):
-    """Take what is due, `most` at once; nobody else gets it before `until`."""
-
-    lease: str
-    at: datetime
-    until: datetime
-    most: int
-
-    def apply(self, connection: Connection) -> Sequence[Run]:
-        due = [_run(row) for row in _DUE.rows(connection, {"now_us": to_us(self.at), "most": self.most})]
-        if due:
-            until_us = to_us(self.until)
-            _LEASE.many(connection, [{"run": run.id, "new_lease": self.lease, "until_us": until_us} for run in due])
-        return [replace(run, lease=self.lease) for run in due]
-
-
-@dataclass(frozen=True, slots=True)
-class RenewLeases(Item[Mapping[str, RunState]]):
-    """Answered with the states of those of these runs that the lease still has."""
-
-    lease: str
-    runs: tuple[str, ...]
-    until: datetime
-
-    def apply(self, connection: Connection) -> Mapping[str, RunState]:
-        mine = (_R.id.in_(self.runs), _R.lease == self.lease)
-        connection.execute(update(RUNS).where(*mine).values(due_us=to_us(self.until)))
-        return {row.id: RunState(row.state) for row in connection.execute(select(_R.id, _R.state).where(*mine))}
-
-
-@dataclass(frozen=True, slots=True)
-class FreeLeases(Item[None]):
-    """Nobody has any run: the only process that could has just started. What was had is due."""
-
-    at: datetime
-
-    def apply(self, connection: Connection) -> None:
-        connection.execute(update(RUNS).where(_R.lease.is_not(None)).values(lease=None, due_us=to_us(self.at)))
-
-
-@dataclass(frozen=True, slots=True)
 class AdvanceRun(Item[Run | RunState | None]):
     """What the worker that has the run found out, at once: only while it has it, and the run is in the state that it thinks.
 
@@ -301,7 +268,7 @@ class AdvanceRun(Item[Run | RunState | None]):
 
     def apply(self, connection: Connection) -> Run | RunState | None:
         rows = _BY_ID_LOCKED.rows(connection, {"run": self.run})
-        run = _run(rows[0]) if rows else None
+        run = run_of(rows[0]) if rows else None
         if run is None or run.lease != self.lease:
             return None
         if run.state is not self.before:
@@ -352,24 +319,29 @@ def find(connection: Connection, customer: str, thread: str, run: str) -> Run | 
     return _mine(connection, customer, thread, run, lock=False)
 
 
-def is_any_due(connection: Connection, at: datetime) -> bool:
-    """Whether somebody must look at a run now."""
-    return bool(_ANY_DUE.rows(connection, {"now_us": to_us(at)}))
+def waiting_for(connection: Connection, customer: str, calls: frozenset[str]) -> Run | None:
+    """The run of this customer that waits for the outputs of exactly these calls of the app."""
+    for row in _WAITING.rows(connection, {"of_customer": customer}):
+        step = steps.open_one(connection, row[0])
+        if step is not None and {call["id"] for call in steps.app_calls(step)} == calls:
+            return run_of(row)
+    return None
 
 
 def _mine(connection: Connection, customer: str, thread: str, run: str, *, lock: bool = True) -> Run | None:
     wanted = {"run": run, "in_thread": thread, "of_customer": customer}
     rows = (_MINE_LOCKED if lock else _MINE).rows(connection, wanted)
-    return _run(rows[0]) if rows else None
+    return run_of(rows[0]) if rows else None
 
 
 def page(connection: Connection, thread: str, page_request: PageRequest) -> tuple[Sequence[Run], bool]:
     """One page of a thread's runs. NoSuchCursor."""
     rows, more = rows_of(connection, RUNS, [_R.thread == thread], page_request)
-    return [_run(row) for row in rows], more
+    return [run_of(row) for row in rows], more
 
 
-def _run(row: Sequence[Any]) -> Run:
+def run_of(row: Sequence[Any]) -> Run:
+    """The run of a whole row."""
     id_, thread, customer, assistant, state, created_us, expires_us, _due_us, lease, principal, body, metadata = row
     return Run(
         id_,

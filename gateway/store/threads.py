@@ -30,16 +30,7 @@ from gateway.store.attaching import Attachments, attach, attached
 from gateway.store.items import Item
 from gateway.store.pages import PageRequest, rows_of
 from gateway.store.resources import ToolResources, replaced, resources_text
-from gateway.store.tables import (
-    MESSAGES,
-    READINGS,
-    RUN_IS_ACTIVE,
-    RUN_STEPS,
-    RUN_WAITS,
-    RUNS,
-    THREADS,
-    WORDS,
-)
+from gateway.store.tables import MESSAGES, READINGS, RUN_IS_ACTIVE, RUN_STEPS, RUN_WAITS, RUNS, THREADS, WORDS
 from gateway.store.times import from_us, to_us
 from gateway.store.vectors import forget_stores_of_thread
 
@@ -116,8 +107,9 @@ class AddMessage:
 
 
 @dataclass(frozen=True, slots=True)
-class CreateThread(Item[Thread]):
-    """A new thread, with its conversation, its first messages and what they attach. Answered with it; or what `attached` answers."""
+class CreateThread(Item[Thread | None]):
+    """A new thread, with its first messages and what they attach, and a conversation of its own, or `conversation`. Answered with it, or
+    what `attached` answers; None: not this customer's conversation."""
 
     id: str
     customer: str
@@ -126,16 +118,20 @@ class CreateThread(Item[Thread]):
     messages: tuple[AddMessage, ...] = ()
     resources: ToolResources | None = None
     attachments: Attachments | None = None
+    conversation: str | None = None
 
-    def apply(self, connection: Connection) -> Thread | Exception:
+    def apply(self, connection: Connection) -> Thread | Exception | None:
+        if self.conversation is not None and not conversations.is_of(connection, self.conversation, self.customer):
+            return None
         resources = self.resources
         if self.attachments is not None:
             after = attached(connection, self.id, resources, self.attachments, self.at)
             if isinstance(after, Exception):
                 return after
             resources = after
-        conversation = f"conv_{secrets.token_hex(12)}"
-        conversations.OpenConversation(conversation, self.customer, self.at).apply(connection)
+        conversation = self.conversation or f"conv_{secrets.token_hex(12)}"
+        if self.conversation is None:
+            conversations.OpenConversation(conversation, self.customer, self.at).apply(connection)
         row = {
             "id": self.id,
             "customer": self.customer,

@@ -13,10 +13,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection, event, insert
 
 from audit.store.prepared import Prepared
-from gateway.store import calls, confirmations, runs, threads
+from gateway.store import calls, confirmations, run_leases, runs, threads
 from gateway.store.proofs import ForgetProofs
 from gateway.store.rates import ForgetRates, of_others
-from gateway.store.runs import LeaseRuns
+from gateway.store.run_leases import LeaseRuns
 from gateway.store.spending import forget
 from gateway.store.sweeping import Sweep, Swept
 from gateway.store.tables import RUN_WAITS
@@ -38,7 +38,7 @@ ASKED: dict[str, Callable[[Connection], object]] = {
     "webhooks delivered": ForgetDelivered(NOW).apply,
     "webhooks due": LeaseWebhooks(NOW, LATER, 20).apply,
     "runs due": LeaseRuns("lease", NOW, LATER, 20).apply,
-    "any run due": lambda connection: runs.is_any_due(connection, NOW),
+    "any run due": lambda connection: run_leases.is_any_due(connection, NOW),
     "calls not settled": lambda connection: calls.unsettled(connection, NOW),
     "confirmed and not gone on with": lambda connection: confirmations.unfinished(connection, NOW),
 }

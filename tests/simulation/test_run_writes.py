@@ -9,7 +9,7 @@ import pytest
 
 from audit.committer import Publication
 from gateway.app.serving import build_app, in_front
-from gateway.store.runs import FreeLeases, LeaseRuns, RenewLeases
+from gateway.store.run_leases import FreeLeases, LeaseRuns, RenewLeases
 from gateway.store.sweeping import Sweep
 from tests.support.assisted import Assisted, assisted
 from tests.support.models import Reply, asks, turns

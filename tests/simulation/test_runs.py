@@ -19,7 +19,8 @@ from gateway.domain.steps import Steps
 from gateway.runs.loop import RunDriver
 from gateway.runs.pool import RunPool
 from gateway.store.book import SqlBook
-from gateway.store.runs import LeaseRuns, StartRun
+from gateway.store.run_leases import LeaseRuns
+from gateway.store.runs import StartRun
 from tests.support import databases
 from tests.support.assisted import Assisted, assisted, error_of, required, used, wait_until, why_incomplete
 from tests.support.hostile_models import call, end, text

@@ -136,7 +136,10 @@ def _mount_messages(app: FastAPI, door: Door, api: Api) -> None:
 async def _create(api: Api, door: Door, request: Request, principal: Principal) -> Response:
     api.bounded(door, principal)
     opening, asked = await opening_of(api, door, principal, await body_as(NewThread, request))
-    return json_answer(objects.thread(await asked.written(api, opening)))
+    thread = await asked.written(api, opening)
+    if thread is None:
+        raise missing("conversation")
+    return json_answer(objects.thread(thread))
 
 
 async def opening_of(

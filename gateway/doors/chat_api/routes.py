@@ -1,0 +1,235 @@
+"""`/v1/chat/completions`, with a token of the scope `threads`: stateless for the client, a run of a thread of its own within.
+
+A request that ends with the outputs of calls which a run waits for goes on with that run, and so with all that the model knows; any other
+begins a new one over what the client resends. None of it but the newest user message can be the customer's word.
+"""
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from pydantic import BaseModel, ConfigDict
+from starlette.types import Receive, Scope, Send
+
+from gateway.domain.errors import Unavailable
+from gateway.domain.principal import SCOPE_THREADS, SCOPE_WORDS, Principal
+from gateway.domain.states import RunState
+from gateway.domain.strict_json import Json
+from gateway.doors.assistants_api.api import Api, body_as, metadata_of, plain, responses_of
+from gateway.doors.assistants_api.resources import AskedResources, run_tools_checked, tools_checked
+from gateway.doors.assistants_api.schemas import NewMessage
+from gateway.doors.assistants_api.streamed import Streamed
+from gateway.doors.assistants_api.threads import ORIGIN, adding_of, thread_of
+from gateway.doors.bodies import json_answer
+from gateway.doors.chat_api.completions import ChatEvents
+from gateway.doors.chat_api.schemas import ChatCompletionRequest
+from gateway.doors.chat_api.transcript import AnsweredCall, Transcript, transcript_of
+from gateway.doors.rest import Door
+from gateway.doors.running import cancelled, due, goes_on, lease_for, listening, submitted, taken_up, written
+from gateway.doors.schemas import ErrorBody, body_of
+from gateway.runs.broadcast import Listener
+from gateway.runs.objects import RUN_FIELDS, STEP_FIELDS, new_id, seconds
+from gateway.runs.sealed_principal import acting
+from gateway.store import runs
+from gateway.store.runs import Run, StartRun, SubmitOutputs
+from gateway.store.steps import Step
+from gateway.store.threads import AddMessage, CreateThread
+
+
+class ChatCompletion(BaseModel):
+    """A chat completion, as the types of the `openai` package describe it, with ours under `tellergate`."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: str
+    object: str
+    created: int
+    model: str
+
+
+_RESPONSES: dict[int | str, dict[str, object]] = {
+    **responses_of(ChatCompletion, runs=True),
+    424: {"model": ErrorBody, "description": "The request was not answered"},
+}
+
+
+def mount(app: FastAPI, door: Door, api: Api) -> None:
+    """Put these routes into the application."""
+
+    @app.post("/v1/chat/completions", responses=_RESPONSES, openapi_extra=body_of(ChatCompletionRequest))
+    async def create_chat_completion(request: Request) -> Response:
+        """Answer a conversation.
+
+        Functions that the gateway knows are executed; others are asked for in `tool_calls`. With `stream`, the answer is chunks
+        (server-sent events). What waits for the customer's confirmation ends the answer, and stands under `tellergate`.
+        """
+        return await door.answer(request, partial(_complete, api), SCOPE_THREADS)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A request, and who makes it."""
+
+    api: Api
+    door: Door
+    principal: Principal
+    body: ChatCompletionRequest
+    transcript: Transcript
+
+
+async def _complete(api: Api, door: Door, request: Request, principal: Principal) -> Response:
+    api.bounded(door, principal)
+    body = await body_as(ChatCompletionRequest, request)
+    asked = _Asked(api, door, principal, body, transcript_of(body.messages))
+    if outputs := asked.transcript.outputs:
+        waiting = await api.book.read(lambda connection: runs.waiting_for(connection, principal.customer, frozenset(outputs)))
+        if waiting is not None:
+            return await _go_on(asked, waiting, outputs)
+    return await _begin(asked)
+
+
+async def _begin(asked: _Asked) -> Response:
+    api, door, run = asked.api, asked.door, _run(asked)
+    opening = CreateThread(run.thread, run.customer, run.created, {}, conversation=asked.body.tellergate.conversation)
+    starting = StartRun(run, due(run.created, run.lease), api.runs_most, await _entries(asked, run), opening)
+    answer = _Answer(api, door, run, _events(asked.body, run))
+    with ExitStack() as stack:
+        listener = listening(api, door, run, answer.events, stack)
+        thread, queued = await written(api, starting, AskedResources())
+        answer.events.conversation = thread.conversation
+        taken_up(api, queued, run.created)
+        return await answer.given(listener, stack)
+
+
+async def _go_on(asked: _Asked, run: Run, outputs: Mapping[str, str]) -> Response:
+    api, door, now, lease = asked.api, asked.door, asked.door.clock(), lease_for(asked.api, is_heard=True)
+    item = SubmitOutputs(
+        customer=run.customer,
+        thread=run.thread,
+        run=run.id,
+        outputs=outputs,
+        principal=goes_on(api, run, asked.principal),
+        lease=lease,
+        at=now,
+        due=due(now, lease),
+    )
+    answer = _Answer(api, door, run, _events(asked.body, run))
+    with ExitStack() as stack:
+        listener = listening(api, door, run, answer.events, stack)
+        answer.events.conversation = (await thread_of(api, asked.principal, run.thread)).conversation
+        taken_up(api, await submitted(api, item), now)
+        return await answer.given(listener, stack)
+
+
+def _run(asked: _Asked) -> Run:
+    """A run that is not written yet, ours already."""
+    api, request = asked.api, asked.body
+    lease = lease_for(api, is_heard=True)
+    tools_checked(api, request.tools or [])
+    given = {name: value for name, value in plain(request).items() if name in RUN_FIELDS and value is not None}
+    body: dict[str, Any] = {**RUN_FIELDS, **given, "instructions": asked.transcript.instructions}
+    body["max_completion_tokens"] = request.max_completion_tokens or request.max_tokens
+    run_tools_checked(api, body)
+    if api.stand_in:  # an answer never says that another model gave it
+        body["model"] = api.stand_in
+    body["own"] = {"trace": secrets.token_hex(16)}
+    id_, now = new_id("run"), asked.door.clock()
+    return Run(
+        id=id_,
+        thread=new_id("thread"),
+        customer=asked.principal.customer,
+        assistant=asked.principal.client,
+        state=RunState.QUEUED,
+        created=now,
+        expires=now + api.lifetime,
+        lease=lease,
+        principal=api.seal.seal(acting(asked.principal, asked.principal.client), id_),
+        body=body,
+        metadata=metadata_of(request.metadata),
+    )
+
+
+def _events(asked: ChatCompletionRequest, run: Run) -> ChatEvents:
+    return ChatEvents(
+        id=f"chatcmpl-{run.id.removeprefix('run_')}",
+        created=seconds(run.created),
+        model=str(run.body["model"]),
+        is_streamed=bool(asked.stream),
+        with_usage=asked.stream_options is not None and bool(asked.stream_options.include_usage),
+    )
+
+
+async def _entries(asked: _Asked, run: Run) -> tuple[AddMessage | Step, ...]:
+    """What goes into the thread. All but the newest user message is kept as what a client says, whoever's token it is."""
+    own, transcript = asked.principal, asked.transcript
+    wordless, made = replace(own, scopes=own.scopes - {SCOPE_WORDS}), list[AddMessage | Step]()
+    for number, entry in enumerate(transcript.entries):
+        if isinstance(entry, NewMessage):
+            is_newest = number == transcript.newest_word
+            said = entry.model_copy(update={"metadata": {ORIGIN: asked.body.tellergate.origin}}) if is_newest else entry
+            made += await adding_of(asked.api, asked.door, own if is_newest else wordless, [said])
+        else:
+            made.append(_step(run, entry))
+    return tuple(made)
+
+
+def _step(run: Run, calls: tuple[AnsweredCall, ...]) -> Step:
+    """Calls of the past, under ids of ours: those of clients repeat."""
+    told: list[Json] = [
+        {
+            "id": new_id("call"),
+            "type": "function",
+            "function": {"name": call.name, "arguments": call.arguments, "output": call.output},
+        }
+        for call in calls
+    ]
+    body = {**STEP_FIELDS, "assistant_id": run.assistant, "type": "tool_calls", "status": "completed"}
+    details: Json = {"type": "tool_calls", "tool_calls": told}
+    at = {"completed_at": seconds(run.created), "step_details": details}
+    return Step(new_id("step"), run.thread, run.id, run.created, {**body, **at}, {})
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What a run comes to, for who waits for it."""
+
+    api: Api
+    door: Door
+    run: Run
+    events: ChatEvents
+
+    async def given(self, listener: Listener, stack: ExitStack) -> Response:
+        if self.events.is_streamed:
+            return _ChatStreamed([self.events.begun()], listener, stack.pop_all(), self)
+        async for _ in listener.stream():
+            pass
+        await self.let_go()
+        return json_answer(self.events.completion())
+
+    async def let_go(self) -> None:
+        """Cancel the run if nobody will hear of it any more: it waits for the customer, or its client has hung up. What it asked the
+        customer to confirm stays, and is done when they do."""
+        if self.events.is_over and not self.events.is_left:
+            return
+        with contextlib.suppress(Unavailable):  # it expires
+            await cancelled(self.api, self.run.customer, self.run.thread, self.run.id, self.door.clock())
+
+
+class _ChatStreamed(Streamed):
+    """Who hangs up wants no answer any more: the run ends, once a call that is under way has."""
+
+    def __init__(self, first: list[bytes], listener: Listener, kept: ExitStack, answer: _Answer) -> None:
+        super().__init__(first, listener, kept)
+        self._answer = answer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await asyncio.shield(self._answer.let_go())
