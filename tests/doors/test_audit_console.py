@@ -25,6 +25,7 @@ from sqlalchemy import text
 from audit.erasure import holds
 from audit.leaf import RecordKind
 from audit.query import Query
+from audit.record_numbers import RecordNumbers
 from audit.store.counts_over_time import CountedGroup
 from gateway.domain.duties import StaffRole
 from gateway.doors.operations import shell
@@ -365,6 +366,56 @@ async def test_a_case_keeps_records_notes_and_questions_on_record_until_whom_the
         ("case_taken_out", None),
     ]
     assert "branch" not in str(told), "a text is in the trail by its digest alone"
+
+
+async def test_the_records_of_a_case_are_taken_away_by_exactly_their_numbers_and_the_case_shows_what_was_asked(
+    asked: Teller,
+) -> None:
+    for number in range(3):
+        await asked.ask("list_accounts", {}, native_id=f"n{number}")
+    reads = [item.idx for item in await leaves_of(asked.gateway) if b'"read"' in item.leaf]
+    async with browser(asked) as eve, browser(asked) as mel, browser(asked, StaffRole.REVIEWER) as rex:
+        for person in (eve, mel, rex):
+            await person.begin()
+        assert 'name="records"' not in (await eve.get(f"{HOME}/case")).text, "a case without records"
+        for index in (reads[2], reads[0], reads[1]):
+            assert (await eve.post(f"{HOME}/case/records", record=str(index))).status_code == 303
+        kept = (await eve.get(f"{HOME}/case")).text
+        (which,) = re.findall(r'name="records" value="([^"]+)"', kept)
+        assert list(RecordNumbers.parse(which)) == reads
+        assert 'name="records"' not in (await rex.get(f"{HOME}/case")).text, "no button that ends in a refusal"
+        for wrong, status in (("1,x", 400), (f"{10**9}", 404)):
+            assert (await eve.post(f"{HOME}/exports", records=wrong)).status_code == status
+        told = await eve.post(f"{HOME}/exports", records=which, reveal="on")
+        assert told.status_code == 303
+        approval = told.headers["location"].removeprefix("/#")
+        assert "waits for approval" in (await mel.get(f"{HOME}/case")).text
+        assert (await mel.post(f"/approvals/{approval}/approve")).status_code == 303
+        shown = (await eve.get(f"{HOME}/case")).text
+        assert f"Records {which} with what they keep sealed" in shown
+        assert 'mark good">approved' in shown
+        await mel.begin(case="C-2")
+        assert approval not in (await mel.get(f"{HOME}/case")).text, "another case"
+        taken = await eve.post(f"/approvals/{approval}/export")
+        assert taken.content[:2] == b"PK"
+        assert approval not in (await eve.get(f"{HOME}/case")).text, "it was taken away, and is on record"
+    exports = [
+        leaf["facts"]
+        for leaf in (json.loads(item.leaf) for item in await leaves_of(asked.gateway))
+        if leaf["kind"] == "audit.export"
+    ]
+    assert [(facts["by_records"], facts["case"], facts["revealed"]) for facts in exports] == [(which, "C-1", True)]
+
+
+async def test_a_case_of_more_records_than_can_be_written_out_says_so(asked: Teller, monkeypatch: pytest.MonkeyPatch) -> None:
+    await asked.ask("list_accounts", {})
+    async with browser(asked) as eve:
+        await eve.begin()
+        monkeypatch.setattr("audit.record_numbers.TEXT_MOST", 0)
+        await eve.post(f"{HOME}/case/records", record="0")
+        kept = (await eve.get(f"{HOME}/case")).text
+    assert "They are too many to be approved one by one" in kept
+    assert 'name="records"' not in kept
 
 
 async def test_a_full_case_takes_no_more(asked: Teller, monkeypatch: pytest.MonkeyPatch) -> None:
