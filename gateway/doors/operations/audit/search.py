@@ -67,8 +67,12 @@ def mount_search(app: FastAPI, door: StaffDoor, desk: AuditDesk) -> None:
 
 
 async def _search(desk: AuditDesk, look: AuditLook) -> Response:
+    return await answer_text(desk, look, look.form.get("q", "").strip(), look.form.get("order", "newest"))
+
+
+async def answer_text(desk: AuditDesk, look: AuditLook, text: str, order: str = "newest") -> Response:
+    """The page of the answer to this question, with what the form adds to it; or why it was not asked."""
     form = look.form
-    text, order = form.get("q", "").strip(), form.get("order", "newest")
     try:
         query = narrowed(parse_question(text), form)
     except QuestionInvalid as invalid:
