@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from hashlib import sha256
 from html import unescape
 from importlib.resources import files
@@ -29,15 +30,18 @@ from audit.query import Query
 from audit.question_language import QuestionInvalid, parse_question
 from audit.record_numbers import RecordNumbers
 from audit.store.counts_over_time import CountedGroup
+from audit.store.streams import begin, fail_stream, take
 from audit.terms import CallOutcome
 from gateway.domain.duties import Duty, StaffRole
 from gateway.doors.operations import shell
 from gateway.doors.operations.audit.charts import chart, stretches_of
-from gateway.doors.operations.audit.desk import HOME, own_path
+from gateway.doors.operations.audit.desk import HOME, AuditDesk, own_path
 from gateway.doors.operations.audit.ready import QUESTIONS, ReadyQuestion
 from gateway.doors.operations.audit.search import narrowed, terms
+from gateway.doors.operations.audit.state import _streams
 from gateway.doors.operations.audit.words import catalogue
 from gateway.oversight.questions import looks_at
+from gateway.oversight.stream_standings import NamedStream
 from gateway.store import erasure
 from tests.doors.test_staff_routes import ORIGIN, application, signed_in
 from tests.support.peers import installed
@@ -352,6 +356,31 @@ async def test_the_state_of_the_log_is_shown_to_everybody_and_asks_nothing(asked
             for ring in asked.gateway.log.signers.all():
                 assert ring.active().id.hex() in told
     assert await looks(asked) == []
+
+
+async def test_the_state_shows_where_each_stream_goes_how_far_it_is_and_what_its_receiver_said(asked: Teller) -> None:
+    async with browser(asked) as eve:
+        assert "none ever began" in (await eve.get(f"{HOME}/state")).text
+    log, now_ms = asked.gateway.log, int(asked.gateway.door.clock().timestamp() * 1000)
+    for name in ("soc", "old"):
+        await log.write(partial(begin, name=name, start=1))
+    held = await log.write(lambda connection: take(connection, "soc", "w-1", now_ms, now_ms + 60_000))
+    assert held is not None
+    await log.write(lambda connection: fail_stream(connection, held, "<b>status 422", now_ms, again_ms=now_ms, most=None))
+    await log.write(lambda connection: take(connection, "old", "w-2", now_ms, now_ms + 60_000))
+    named = (NamedStream("soc", "ocsf", "https://siem.example"), NamedStream("new", "json", "files/"))
+    desk = AuditDesk(log=log, approvals=None, kept=(), cases=None, streams=named)  # type: ignore[arg-type]
+    rows = {row["name"]: row for row in await _streams(desk)}
+    assert list(rows) == ["new", "old", "soc"]
+    assert (rows["new"]["says"], rows["new"]["goes"]) == ("not begun yet", "files/, as json")
+    assert (rows["old"]["goes"], rows["old"]["tone"]) == ("no stream of the settings any more", "plain")
+    assert rows["old"]["sent"], "a process has it"
+    assert (rows["soc"]["tone"], rows["soc"]["sent"]) == ("bad", "")
+    assert "failed 1 times since the last that was acknowledged: <b>status 422" in rows["soc"]["says"]
+    async with browser(asked, StaffRole.OPERATOR) as oscar:
+        shown = (await oscar.get(f"{HOME}/state")).text
+    assert "&lt;b&gt;status 422" in shown
+    assert "<b>status" not in shown
 
 
 async def test_charts_count_what_a_search_finds_and_are_questions_on_record(asked: Teller) -> None:

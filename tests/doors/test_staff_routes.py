@@ -43,6 +43,7 @@ DUTY_OF: dict[tuple[str, str], Duty | None] = {
     ("POST", "/v1/audit/questions"): Duty.QUERY,
     ("POST", "/v1/audit/looks"): Duty.QUERY,
     ("POST", "/v1/audit/calls/{call_id}"): Duty.QUERY,
+    ("POST", "/v1/audit/reports"): Duty.QUERY,
     ("POST", "/v1/exports"): Duty.EXPORT,
     ("POST", "/approvals/{approval_id}/export"): Duty.EXPORT,
     ("GET", "/tlog/tile/entries/{place:path}"): Duty.FETCH_ENTRIES,
