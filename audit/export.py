@@ -38,6 +38,7 @@ from audit.query import (
     sealed_facts,
     sequence_of,
 )
+from audit.record_numbers import RecordNumbers
 from audit.rotation_records import statements
 from audit.store.cosignatures import LINES_MOST, lines_over
 from audit.store.find import Filter, customers_of
@@ -122,29 +123,32 @@ async def export(
     file: Sink,
     *,
     query: Query | None = None,
+    records: RecordNumbers | None = None,
     reveal: bool = False,
     earlier: Sequence[bytes] = (),
     after: bytes | None = None,
     told: Told = nobody,
 ) -> Exported:
-    """Write the bundle of a question's matches, or of the whole log (`query` None), with disclosures if `reveal`.
+    """Write the bundle of a question's matches, of these `records`, or of the whole log (neither), with disclosures if `reveal`.
 
     `earlier` are checkpoints that the auditor kept, to be proven prefixes (by default every published one is); `after` is one that was
     verified before: only what follows it is written. The record of the export is durable before anything is opened, and is in the
-    bundle; where the bundle does not arrive whole, another record says so. ValueError for a checkpoint that is none of this log, or
-    `after` with a question; NothingKnown; LogUnavailable, LogCorrupt, SealBroken, OSError of `file`. What was erased is left closed.
+    bundle; where the bundle does not arrive whole, another record says so. ValueError for a checkpoint that is none of this log, for
+    records that it does not have, or for more than one of the three that choose; NothingKnown; LogUnavailable, LogCorrupt, SealBroken,
+    OSError of `file`. What was erased is left closed.
     """
     size, _ = await log.head()
     sizes = [_size_of(log, note, size) for note in earlier]
     begin = 0 if after is None else _size_of(log, after, size)
-    if begin and query is not None:
-        raise ValueError("what follows a checkpoint is exported whole: leave the question out, or the checkpoint")
-    wanted = Filter() if query is None else await filter_of(log, query)
-    matches = range(begin, size) if query is None else await every_match(log, query)
-    asked: dict[str, Plain] = {"whole": query is None, "records": len(matches), "revealed": reveal, "after": begin, **flat(wanted)}
+    if sum((bool(begin), query is not None, records is not None)) > 1:
+        raise ValueError("what follows a checkpoint is exported whole; records are chosen by a question or by indexes: say one")
+    whole, wanted = query is None and records is None, Filter() if query is None else await filter_of(log, query)
+    matches = await _chosen(log, query, records, range(begin, size))
+    asked: dict[str, Plain] = {"whole": whole, "records": len(matches), "revealed": reveal, "after": begin, **flat(wanted)}
     asked |= {} if query is None else sealed_facts(query)
+    asked |= {} if records is None else {"by_records": records.text}
     about = await about_facts(log, wanted, size)
-    asked |= about or ({} if query is None or wanted.customer is not None else await _shown(log, matches))
+    asked |= about or ({} if whole or wanted.customer is not None else await _shown(log, matches))
     record = await question(log, RecordKind.AUDIT_EXPORT, why, asked)
     sequence = None if query is None or query.opens else sequence_of(wanted)
     if wanted.customer == NOBODY or (sequence is not None and not matches):
@@ -152,7 +156,7 @@ async def export(
     facts: dict[str, str | int] = {"purpose": why.purpose, "case": why.case_id, "auditor": why.auditor, "export_record": record}
     if sequence is not None:
         facts[f"complete_{sequence}"] = str(wanted.named()[sequence])
-    indexes = None if query is None else [*matches, record]
+    indexes = None if whole else [*matches, record]
     async with _failing_on_record(log, why, record):
         with tempfile.TemporaryFile() as opened:
             if reveal:
@@ -161,6 +165,16 @@ async def export(
             written = await bundle(log, contents, file, told=told)
         file.flush()
     return Exported(len(matches), record, written)
+
+
+async def _chosen(log: Log, query: Query | None, records: RecordNumbers | None, rest: range) -> Sequence[int]:
+    """Which records; `rest`: where nothing chooses."""
+    if query is not None:
+        return await every_match(log, query)
+    if records is None:
+        return rest
+    records.require_within(rest.stop)
+    return [*records]
 
 
 async def _shown(log: Log, matches: Sequence[int]) -> Mapping[str, Plain]:

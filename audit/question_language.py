@@ -68,6 +68,17 @@ def parse_question(text: str) -> Query:
     return query
 
 
+def period_of(text: str) -> tuple[datetime, datetime]:
+    """From when until before when a year, a month or a day lasts, in UTC. QuestionInvalid for anything else."""
+    try:
+        query = parse_question(f"during:{_quoted(text.strip())}")  # one word of the language, whatever stands in it
+    except QuestionInvalid:
+        query = Query()
+    if query.since is None or query.until is None:
+        raise QuestionInvalid("during: a year, a month or a day, such as 2026-03", 0)
+    return query.since, query.until
+
+
 def question_text(query: Query) -> str:
     """The question in the one spelling of this language: `parse_question` of it gives the same."""
     said: list[tuple[str, str]] = []

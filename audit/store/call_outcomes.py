@@ -3,7 +3,7 @@
 So a question finds how a call stands in a tree of any size: later records change no page that is pinned to an earlier one.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, FromClause, bindparam, exists, insert, or_, select, update
@@ -99,6 +99,13 @@ def stands(of: FromClause, wanted: Sequence[str], size: int) -> ColumnElement[bo
     return (
         exists().where(outcomes.c.shown == of.c.idx, outcomes.c.outcome.in_(wanted), outcomes.c.idx < size, in_force).correlate(of)
     )
+
+
+def standing_of(connection: Connection, calls: Collection[str], size: int) -> Mapping[str, CallOutcome]:
+    """How each of these calls stands in the tree of `size`, as far as it is indexed; at most 500 calls."""
+    in_force = or_(outcomes.c.until.is_(None), outcomes.c.until >= size)
+    asked = select(outcomes.c.call, outcomes.c.outcome).where(outcomes.c.call.in_(sorted(calls)), outcomes.c.idx < size, in_force)
+    return {row.call: CallOutcome(row.outcome) for row in connection.execute(asked)}
 
 
 def unlike(connection: Connection, rows: Sequence[tuple[int, Mapping[str, object]]], upto: int) -> set[int]:

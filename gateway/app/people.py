@@ -15,6 +15,7 @@ from gateway.app.keys import OPERATIONS
 from gateway.app.retention import kept_shown
 from gateway.app.settings import Settings
 from gateway.app.staff_evidence import StaffEvidence
+from gateway.app.stream_files import definitions_of
 from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.app.witnessing import place_of
 from gateway.calls.rates import RequestRates
@@ -26,6 +27,7 @@ from gateway.identity.jwks import Ages, IssuerKeys, RemoteKeys
 from gateway.oversight.approvals import Approvals
 from gateway.oversight.audit_cases import AuditCases
 from gateway.oversight.refused_acts import RefusedActs
+from gateway.oversight.stream_standings import NamedStream
 from gateway.store.approvals import SqlApprovals
 from gateway.store.audit_cases import SqlAuditCases
 from gateway.store.staff_sessions import SqlStaffSessions
@@ -85,7 +87,8 @@ def people_of(gateway: Gateway) -> People:
         kill_switches.mount(app, door, switches)
         approvals.mount(app, door, desk)
         named = [place_of(said).name for said in settings.witnesses]
-        looking = AuditDesk(log=gateway.log, approvals=desk, kept=kept_shown(), cases=cases, witnesses=named)
+        sent = [NamedStream(item.name, item.format, item.place) for item in definitions_of(settings)]
+        looking = AuditDesk(log=gateway.log, approvals=desk, kept=kept_shown(), cases=cases, witnesses=named, streams=sent)
         trail_routes.mount(app, door, looking)
         evidence.mount(app, door, taking)
         pages.mount(app, door, pages.StaffPages(switches, desk))

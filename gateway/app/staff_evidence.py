@@ -15,7 +15,6 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from audit.database import DatabaseUnavailable
 from audit.erasure import Certificate
-from audit.export import export
 from audit.keyring import KeyStorage
 from audit.log import Log, LogUnavailable
 from audit.query import Why
@@ -26,7 +25,7 @@ from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.domain.errors import Fault, RequestFault, Unavailable
 from gateway.doors.faults import too_often
 from gateway.oversight.erasing import ErasureOrder
-from gateway.oversight.evidence import ExportOrder, refuse_nobody
+from gateway.oversight.evidence import ExportOrder, export_ordered, refuse_absent
 
 AT_ONCE = 2
 """Exports and erasures together, in each process; of one person one."""
@@ -51,14 +50,15 @@ class StaffEvidence:
 
     async def export(self, order: ExportOrder, why: Why, agreed: Agreed) -> tuple[AsyncIterator[bytes], Callable[[], None]]:
         """The parts of the bundle, and what is called when its reader has them or goes. What fails before the first part is raised here:
-        NothingKnown, ValueError for a checkpoint, RequestFault, Unavailable. Later the parts end early, and that is on record."""
+        NothingKnown, ValueError for a checkpoint or records that are none, RequestFault, Unavailable. Later the parts end early, and that
+        is on record."""
         loop = asyncio.get_running_loop()
         handover = Handover(loop)
 
         async def work(log: Log) -> None:
-            await refuse_nobody(log, order.query, why)
+            await refuse_absent(log, order, why)
             await _there(loop, agreed, order.subject())
-            await export(log, why, handover, query=order.wanted, reveal=order.reveal, earlier=order.earlier, after=order.after)
+            await export_ordered(log, order, why, handover)
 
         working, parts = self._begun(why.auditor, work), handover.parts()
         self._open.add(handover)

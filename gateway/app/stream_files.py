@@ -67,6 +67,14 @@ class StreamDefinition:
     def is_syslog(self) -> bool:
         return self.url.startswith(f"{SYSLOG}:")
 
+    @property
+    def place(self) -> str:
+        """Where it goes, for people of the bank: a host, or the last name of a folder."""
+        if self.folder is not None:
+            return f"{self.folder.name}/"
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.hostname}" + ("" if parts.port is None else f":{parts.port}")
+
     def tls(self) -> ssl.SSLContext | None:
         """Whom its receiver must be, and who we are to it; None: plain HTTP, or no receiver. OSError and ssl.SSLError for bad files."""
         if not (self.is_syslog or self.url.startswith("https:")):

@@ -22,7 +22,7 @@ from rich.console import Console
 
 from audit import cosigning, erasure, evidence, verify
 from audit.cursors import CursorInvalid
-from audit.export import export, trust_policy
+from audit.export import trust_policy
 from audit.inspection import verify_store
 from audit.keys import KeyDestroyed
 from audit.leaf import RecordKind
@@ -30,6 +30,7 @@ from audit.log import Log, LogUnavailable
 from audit.opening import NotSealed
 from audit.query import NothingKnown, Query, Why, reveal
 from audit.question_language import QuestionInvalid, moment_of, parse_question
+from audit.record_numbers import RecordNumbers
 from audit.store.reads import LogCorrupt
 from audit.verify import own_bytes
 from gateway.app.clock import utc_now
@@ -41,7 +42,7 @@ from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, USAGE, failed,
 from gateway.domain.approvals import UNKNOWN_CUSTOMER
 from gateway.domain.duties import Duty
 from gateway.domain.errors import RequestFault, Unavailable
-from gateway.oversight.evidence import ExportOrder, refuse_nobody
+from gateway.oversight.evidence import ExportOrder, export_ordered, refuse_absent
 
 _Work = Callable[[Log], Coroutine[Any, Any, int]]
 _Question = Callable[[Log, Why], Coroutine[Any, Any, int]]
@@ -222,22 +223,13 @@ def export_bundle(options: argparse.Namespace) -> int:
         return _export_order(options)
 
     async def subject(log: Log, why: Why) -> Mapping[str, object]:
-        await refuse_nobody(log, ordered().query, why)
+        await refuse_absent(log, ordered(), why)
         return ordered().subject()
 
     async def work(log: Log, why: Why) -> int:
         order = ordered()
         with written(options.out) as file, Console(stderr=True).status("writing the bundle") as status:
-            made = await export(
-                log,
-                why,
-                file,
-                query=order.wanted,
-                reveal=order.reveal,
-                earlier=order.earlier,
-                after=order.after,
-                told=lambda done, all_of: status.update(f"{done} of {all_of} records"),
-            )
+            made = await export_ordered(log, order, why, file, lambda done, all_of: status.update(f"{done} of {all_of} records"))
         if options.trust_out is not None:
             options.trust_out.write_bytes(trust_policy(log))
         if options.json:
@@ -251,8 +243,12 @@ def export_bundle(options: argparse.Namespace) -> int:
 
 def _export_order(options: argparse.Namespace) -> ExportOrder:
     """ValueError, OSError for a checkpoint that cannot be read."""
+    query, records = query_of(options), None if options.records is None else RecordNumbers.parse(options.records)
+    if records is not None and (query != Query() or options.after_checkpoint):
+        raise ValueError("--records chooses by itself: leave out the question and the other options that choose")
     return ExportOrder(
-        query=query_of(options),
+        query=query,
+        records=records,
         purpose=options.purpose,
         case=options.case,
         reveal=options.reveal,

@@ -140,6 +140,7 @@ def _export(parser: argparse.ArgumentParser) -> None:
     _asked_by(parser)
     _matching(parser)
     parser.add_argument("--out", type=Path, required=True, help="file to write")
+    parser.add_argument("--records", metavar="INDEXES", help="these records, by their indexes in the log, such as `3,5,9-12`")
     parser.add_argument("--reveal", action="store_true", help="with what is sealed, opened")
     parser.add_argument("--trust-out", type=Path, help="write the public keys apart, to be handed over on another way")
     parser.add_argument(

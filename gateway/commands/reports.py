@@ -2,13 +2,12 @@
 
 import argparse
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 from typing import IO
 
 from audit.log import Log
 from audit.query import Why
-from audit.question_language import QuestionInvalid, parse_question
+from audit.question_language import QuestionInvalid, period_of
 from audit.report import PeriodReport, report_of
 from gateway.commands.audit import asked, written
 from gateway.commands.printing import GOOD, USAGE, failed, print_json, print_table
@@ -21,7 +20,7 @@ Writes = Callable[[PeriodReport, IO[bytes]], None]
 def report(options: argparse.Namespace) -> int:
     """Print the report of a period, and write it where that is said."""
     try:
-        since, until = _period(options.during)
+        since, until = period_of(options.during)
     except QuestionInvalid as wrong:
         return failed(wrong.message, USAGE)
     if any(path.suffix not in (".csv", ".pdf") for path in options.out):
@@ -47,14 +46,6 @@ def report(options: argparse.Namespace) -> int:
         return GOOD
 
     return asked(options, Duty.QUERY, work)
-
-
-def _period(during: str) -> tuple[datetime, datetime]:
-    """QuestionInvalid."""
-    query = parse_question(f"during:{during}")
-    if query.since is None or query.until is None:
-        raise QuestionInvalid("during: a year, a month or a day, such as 2026-03", 0)
-    return query.since, query.until
 
 
 def _form(path: Path) -> Writes:

@@ -1,29 +1,24 @@
 """`tellergate audit streams`: how far the streams of the trail are, and the one way by which a record is ever passed over: on record."""
 
 import argparse
-from datetime import UTC, datetime
+from dataclasses import asdict
 
-from audit.leaf import Record, RecordKind, rfc3339
+from audit.leaf import Record, RecordKind
 from audit.log import Log
 from audit.query import Why
-from audit.store.reads import Reads
-from audit.store.streams import StreamPosition, position_of, positions, skip, time_of
+from audit.store.streams import position_of, skip
 from gateway.commands.audit import asked, with_log
 from gateway.commands.printing import FINDING, GOOD, USAGE, failed, print_json, print_table
 from gateway.domain.duties import Duty
+from gateway.oversight.stream_standings import stream_facts
 
 
 def list_streams(options: argparse.Namespace) -> int:
     """Print every stream that ever began. 1 where one has failed since its last acknowledgement."""
 
     async def work(log: Log) -> int:
-        size, _ = await log.head()
-        now = log.now()
-
-        def ask(reads: Reads) -> list[dict[str, object]]:
-            return [_row(item, size, time_of(reads.connection, item.upto), now) for item in positions(reads.connection)]
-
-        rows = await log.read_long(ask)
+        size, found = await stream_facts(log)
+        rows = [asdict(item) for item in found]
         if options.json:
             print_json({"size": size, "streams": rows})
         elif not rows:
@@ -59,22 +54,3 @@ def skip_record(options: argparse.Namespace) -> int:
         return GOOD
 
     return asked(options, Duty.SKIP_RECORD, work)
-
-
-def _row(item: StreamPosition, size: int, oldest: str | None, now: datetime) -> dict[str, object]:
-    age_s = None if oldest is None else max(int((now - datetime.fromisoformat(oldest)).total_seconds()), 0)
-    return {
-        "name": item.name,
-        "next_record": item.upto,
-        "began_at": item.begun_at,
-        "behind": max(size - item.upto, 0),
-        "behind_s": age_s,
-        "acknowledged": _moment(item.acknowledged_ms),
-        "failures": item.failures,
-        "error": item.error,
-        "failed": _moment(item.failed_ms),
-    }
-
-
-def _moment(at_ms: int | None) -> str | None:
-    return None if at_ms is None else rfc3339(datetime.fromtimestamp(at_ms / 1000, UTC))

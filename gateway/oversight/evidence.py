@@ -5,26 +5,30 @@ from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 
+from audit.bundle_file import Sink
+from audit.export import Exported, Told, export, nobody
 from audit.leaf import rfc3339
 from audit.log import Log
 from audit.query import NothingKnown, Query, Why, filter_of, page
+from audit.record_numbers import RecordNumbers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportOrder:
-    """Which records, whether what they keep sealed is opened, and what is left out, since it was verified before: `after`, a checkpoint.
-    `earlier`: checkpoints that the auditor kept, to be proven prefixes."""
+    """Which records (by a question, by their indexes, or the whole log), whether what they keep sealed is opened, and what is left out,
+    since it was verified before: `after`, a checkpoint. `earlier`: checkpoints that the auditor kept, to be proven prefixes."""
 
     query: Query
     purpose: str
     case: str
+    records: RecordNumbers | None = None
     reveal: bool = False
     after: bytes | None = None
     earlier: Sequence[bytes] = ()
 
     @property
     def wanted(self) -> Query | None:
-        """None: the whole log."""
+        """None: the whole log, or `records` of it."""
         return None if self.query == Query() else self.query
 
     def subject(self) -> Mapping[str, object]:
@@ -33,9 +37,34 @@ class ExportOrder:
         told = {name: rfc3339(value) if isinstance(value, datetime) else value for name, value in chosen.items()}
         if "case" in told:  # `case` is the one that it is taken away under
             told["of_case"] = told.pop("case")
+        if self.records is not None:
+            told["records"] = self.records.text
         if self.after is not None:
             told["after_checkpoint"] = sha256(self.after).hexdigest()
         return {**told, "reveal": self.reveal, "purpose": self.purpose, "case": self.case}
+
+
+async def refuse_absent(log: Log, order: ExportOrder, why: Why) -> None:
+    """What stands in the way, before anybody is asked to approve it, and before an approval is used: as `refuse_nobody`;
+    RecordNumbersInvalid for records that the log does not have."""
+    if order.records is not None:
+        order.records.require_within((await log.head())[0])
+    await refuse_nobody(log, order.query, why)
+
+
+async def export_ordered(log: Log, order: ExportOrder, why: Why, file: Sink, told: Told = nobody) -> Exported:
+    """Write its bundle; raises as `audit.export.export`."""
+    return await export(
+        log,
+        why,
+        file,
+        query=order.wanted,
+        records=order.records,
+        reveal=order.reveal,
+        earlier=order.earlier,
+        after=order.after,
+        told=told,
+    )
 
 
 async def refuse_nobody(log: Log, query: Query, why: Why) -> None:

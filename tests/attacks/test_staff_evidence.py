@@ -398,6 +398,46 @@ def test_what_a_question_approves_is_taken_away_by_it_and_no_payee_stands_in_the
     assert "Jane Roe" not in json.dumps(told)
 
 
+def test_records_are_approved_by_their_indexes_in_one_spelling_and_no_other_record_is_taken_away(
+    listener: tuple[Served, str], tmp_path: Path
+) -> None:
+    served, origin = listener
+    for number in range(3):
+        served.call("list_accounts", {}, native_id=f"r{number}", token=served.token(CUSTOMER))
+    with signed_in(origin, "eve", "auditor") as eve, signed_in(origin, "mel", "auditor") as mel:
+        for wrong in (
+            {"records": "1,x"},
+            {"records": "9-3"},
+            {"records": "1", "customer": CUSTOMER},
+            {"records": "1", "question": "kind:read"},
+        ):
+            refused = eve.post("/v1/approvals", json={"duty": "trail.export", "subject": {**ABOUT, **wrong}, "reason": "r"})
+            assert (code(refused), refused.json()["error"]["param"]) == ((400, "invalid_request"), "records"), wrong
+        beyond = {"duty": "trail.export", "subject": {**ABOUT, "records": "1,99999999"}, "reason": "r"}
+        assert code(eve.post("/v1/approvals", json=beyond)) == (404, "not_found")
+        body = asked(eve, "trail.export", {**ABOUT, "records": "4, 2,3"})
+        (waiting,) = [item for item in eve.get("/v1/approvals").json()["data"] if item["id"] == body["approval"]]
+        assert waiting["subject"] == {**ABOUT, "records": "2-4", "reveal": False}
+        assert mel.post(f"/v1/approvals/{body['approval']}/approve").status_code == 200
+        for change in ({"records": "2-5"}, {"records": "2,4"}, {"records": None}, {"reveal": True}):
+            assert code(eve.post("/v1/exports", json={**body, **change})) == (403, "not_approved"), change
+        assert code(eve.post("/v1/exports", json={**body, "records": "2-99999999"})) == (400, "invalid_request")
+        taken = eve.post("/v1/exports", json={**body, "records": "2-4"})
+        assert taken.status_code == 200, taken.text
+    out = tmp_path / "typed.zip"
+    status, said = approved(served.data, "audit", "export", "--records", "3,2-4", "--out", str(out), *why(served.data))
+    assert status == 0, said
+    for content in (taken.content, out.read_bytes()):
+        assert verify.verify(content).good
+        with zipfile.ZipFile(io.BytesIO(content)) as bundle:
+            leaves = b"".join(bundle.read(name) for name in bundle.namelist() if name.startswith("leaves/"))
+        there = [int(line.split(b" ")[0]) for line in leaves.splitlines()]
+        assert {2, 3, 4} <= {*there}
+        assert 5 not in there
+    for beyond_or_both in (["--records", "99999999"], ["--records", "1", "kind:read"], ["--records", "x"]):
+        assert approved(served.data, "audit", "export", *beyond_or_both, "--out", str(out), *why(served.data))[0] == 2
+
+
 def test_a_form_asks_for_nothing_that_is_left_empty() -> None:
     assert export_fields({"customer": " ", "until": "2026-02-01", "reveal": "on", "case": "C"}) == {
         "until": "2026-02-01T00:00:00.000000Z",

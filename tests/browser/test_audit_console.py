@@ -87,6 +87,10 @@ def test_every_page_fits_and_can_be_used_by_everybody(
         page = eve.page
         begin(page, world.origin)
         looked_at(page, world, place, "2-search")
+        page.get_by_role("link", name="Overview").click()
+        page.get_by_role("heading", name="What do you want to know?").wait_for()
+        looked_at(page, world, place, "1-overview")
+        page.goto(world.origin + HOME)
         page.get_by_role("button", name="Ask", exact=True).click()
         page.locator("#found").wait_for()
         looked_at(page, world, place, "3-found")

@@ -7,8 +7,9 @@ import secrets
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from hashlib import sha256
 from html import unescape
 from importlib.resources import files
@@ -17,6 +18,7 @@ from typing import Any
 
 import httpx
 import pytest
+from bs4 import BeautifulSoup
 from hypothesis import given
 from hypothesis import strategies as st
 from jinja2 import Environment, nodes
@@ -25,13 +27,21 @@ from sqlalchemy import text
 from audit.erasure import holds
 from audit.leaf import RecordKind
 from audit.query import Query
+from audit.question_language import QuestionInvalid, parse_question
+from audit.record_numbers import RecordNumbers
 from audit.store.counts_over_time import CountedGroup
-from gateway.domain.duties import StaffRole
+from audit.store.streams import begin, fail_stream, take
+from audit.terms import CallOutcome
+from gateway.domain.duties import Duty, StaffRole
 from gateway.doors.operations import shell
 from gateway.doors.operations.audit.charts import chart, stretches_of
-from gateway.doors.operations.audit.desk import HOME, own_path
+from gateway.doors.operations.audit.desk import HOME, AuditDesk, own_path
+from gateway.doors.operations.audit.ready import QUESTIONS, ReadyQuestion
 from gateway.doors.operations.audit.search import narrowed, terms
+from gateway.doors.operations.audit.state import _streams
 from gateway.doors.operations.audit.words import catalogue
+from gateway.oversight.questions import looks_at
+from gateway.oversight.stream_standings import NamedStream
 from gateway.store import erasure
 from tests.doors.test_staff_routes import ORIGIN, application, signed_in
 from tests.support.peers import installed
@@ -117,6 +127,84 @@ async def test_nothing_is_asked_before_it_is_said_what_for_and_then_every_look_i
         "list_accounts",
         10**6,
     ]
+
+
+async def test_the_overview_asks_nothing_and_leads_nobody_to_what_they_may_not(asked: Teller) -> None:
+    """Every link and every form of the page, and of the way to the other pages, by people of each role and of none that may ask."""
+    app_roles = [{role} for role in StaffRole] + [{StaffRole.OFFICER, StaffRole.AUDITOR}]
+    for roles in app_roles:
+        for fresh in (True, False):
+            async with browser(asked, *roles, fresh=fresh) as who:
+                may_ask = bool(roles & Duty.QUERY.rule.roles)
+                first = (await who.get(f"{HOME}/overview")).text
+                assert ("under which case?" in first) == may_ask
+                await who.begin()
+                told = await who.get(f"{HOME}/overview")
+                assert told.status_code == 200
+                page = BeautifulSoup(told.text, "lxml")
+                for link in page.select("a[href^='/']"):
+                    answered = await who.get(str(link["href"]))
+                    assert answered.status_code in (200, 303), (roles, link["href"], answered.text)
+                forms = [form for form in page.select("main form[action]") if "/work" not in str(form["action"])]
+                assert (len(forms) > 0) == may_ask
+                for form in forms:
+                    blanks = {
+                        str(item["name"]): "2026"
+                        for item in form.select("input[name]:not([type=hidden])")
+                        if item["name"] != "reveal"
+                    }
+                    answered = await who.post(str(form["action"]), **blanks)
+                    is_sealed = {"over", "q"} & blanks.keys()
+                    if is_sealed and not fresh:
+                        assert "Sign in again" in form.text, "said before, where it is known"
+                        assert answered.status_code == 403
+                    else:
+                        assert answered.status_code not in (401, 403), (roles, form["action"])
+
+
+@pytest.mark.parametrize(
+    ("name", "blanks", "question"),
+    [
+        ("payments", {"during": "2026-03", "over": "500EUR", "new_payee": "on"}, None),
+        ("looked", {"customer": 'C-1" kind:read'}, looks_at('C-1" kind:read')),
+        ("agent", {"agent": "app", "switch": "kill_0"}, Query(agent="app", while_switch="kill_0")),
+        ("held", {"during": "2026"}, parse_question("decision:challenge during:2026")),
+        ("confirmed", {"customer": "alice"}, Query(customer="alice", kinds=(RecordKind.CONFIRMATION,))),
+        ("doubt", {"during": " "}, Query(outcomes=(CallOutcome.SENT, CallOutcome.UNKNOWN))),
+        ("switches", {}, Query(word="kill_engaged")),
+    ],
+)
+def test_a_ready_question_is_what_somebody_would_have_typed(name: str, blanks: dict[str, str], question: Query | None) -> None:
+    """Whatever stands in a blank is one value of its word, and no word of its own."""
+    (ready,) = [item for item in QUESTIONS if item.name == name]
+    typed = "function:initiate_transfer outcome:refused amount:>500EUR new_payee:yes during:2026-03"
+    assert parse_question(ready.text(blanks)) == (question or parse_question(typed))
+
+
+@given(st.text(min_size=1, max_size=80).filter(str.strip), st.sampled_from(QUESTIONS))
+def test_no_blank_changes_another_part_of_its_question(text: str, ready: ReadyQuestion) -> None:
+    asked = ready.text({blank.name: text for blank in ready.blanks})
+    try:
+        query = parse_question(asked)
+    except QuestionInvalid:
+        return
+    words = {"about", "customer", "agent", "while_switch", "amount", "new_payee", "since", "until"}
+    fixed = parse_question(ready.words)
+    changed = {item.name for item in fields(Query) if getattr(query, item.name) != getattr(fixed, item.name)}
+    assert changed <= words & {
+        name for blank in ready.blanks for name in (("since", "until") if blank.word == "during" else (blank.word,))
+    }
+
+
+async def test_a_blank_that_is_left_empty_asks_nothing_and_says_which(asked: Teller) -> None:
+    async with browser(asked) as eve:
+        await eve.begin()
+        told = await eve.post(f"{HOME}/ready/looked", customer=" ")
+        assert "about: a value has 1 to 256 characters" in unescape(told.text)
+        assert (await eve.post(f"{HOME}/ready/call", call="")).status_code == 400
+        assert (await eve.post(f"{HOME}/ready/nothing")).status_code == 404
+        assert (await eve.post(f"{HOME}/ready/call", call="a/../b?c")).headers["location"] == f"{HOME}/calls/a%2F..%2Fb%3Fc"
+        assert await looks(asked) == []
 
 
 async def test_a_question_that_is_not_understood_is_not_asked_and_says_why(asked: Teller) -> None:
@@ -270,6 +358,31 @@ async def test_the_state_of_the_log_is_shown_to_everybody_and_asks_nothing(asked
     assert await looks(asked) == []
 
 
+async def test_the_state_shows_where_each_stream_goes_how_far_it_is_and_what_its_receiver_said(asked: Teller) -> None:
+    async with browser(asked) as eve:
+        assert "none ever began" in (await eve.get(f"{HOME}/state")).text
+    log, now_ms = asked.gateway.log, int(asked.gateway.door.clock().timestamp() * 1000)
+    for name in ("soc", "old"):
+        await log.write(partial(begin, name=name, start=1))
+    held = await log.write(lambda connection: take(connection, "soc", "w-1", now_ms, now_ms + 60_000))
+    assert held is not None
+    await log.write(lambda connection: fail_stream(connection, held, "<b>status 422", now_ms, again_ms=now_ms, most=None))
+    await log.write(lambda connection: take(connection, "old", "w-2", now_ms, now_ms + 60_000))
+    named = (NamedStream("soc", "ocsf", "https://siem.example"), NamedStream("new", "json", "files/"))
+    desk = AuditDesk(log=log, approvals=None, kept=(), cases=None, streams=named)  # type: ignore[arg-type]
+    rows = {row["name"]: row for row in await _streams(desk)}
+    assert list(rows) == ["new", "old", "soc"]
+    assert (rows["new"]["says"], rows["new"]["goes"]) == ("not begun yet", "files/, as json")
+    assert (rows["old"]["goes"], rows["old"]["tone"]) == ("no stream of the settings any more", "plain")
+    assert rows["old"]["sent"], "a process has it"
+    assert (rows["soc"]["tone"], rows["soc"]["sent"]) == ("bad", "")
+    assert "failed 1 times since the last that was acknowledged: <b>status 422" in rows["soc"]["says"]
+    async with browser(asked, StaffRole.OPERATOR) as oscar:
+        shown = (await oscar.get(f"{HOME}/state")).text
+    assert "&lt;b&gt;status 422" in shown
+    assert "<b>status" not in shown
+
+
 async def test_charts_count_what_a_search_finds_and_are_questions_on_record(asked: Teller) -> None:
     for _ in range(3):
         await asked.ask("list_accounts", {})
@@ -367,6 +480,56 @@ async def test_a_case_keeps_records_notes_and_questions_on_record_until_whom_the
     assert "branch" not in str(told), "a text is in the trail by its digest alone"
 
 
+async def test_the_records_of_a_case_are_taken_away_by_exactly_their_numbers_and_the_case_shows_what_was_asked(
+    asked: Teller,
+) -> None:
+    for number in range(3):
+        await asked.ask("list_accounts", {}, native_id=f"n{number}")
+    reads = [item.idx for item in await leaves_of(asked.gateway) if b'"read"' in item.leaf]
+    async with browser(asked) as eve, browser(asked) as mel, browser(asked, StaffRole.REVIEWER) as rex:
+        for person in (eve, mel, rex):
+            await person.begin()
+        assert 'name="records"' not in (await eve.get(f"{HOME}/case")).text, "a case without records"
+        for index in (reads[2], reads[0], reads[1]):
+            assert (await eve.post(f"{HOME}/case/records", record=str(index))).status_code == 303
+        kept = (await eve.get(f"{HOME}/case")).text
+        (which,) = re.findall(r'name="records" value="([^"]+)"', kept)
+        assert list(RecordNumbers.parse(which)) == reads
+        assert 'name="records"' not in (await rex.get(f"{HOME}/case")).text, "no button that ends in a refusal"
+        for wrong, status in (("1,x", 400), (f"{10**9}", 404)):
+            assert (await eve.post(f"{HOME}/exports", records=wrong)).status_code == status
+        told = await eve.post(f"{HOME}/exports", records=which, reveal="on")
+        assert told.status_code == 303
+        approval = told.headers["location"].removeprefix("/#")
+        assert "waits for approval" in (await mel.get(f"{HOME}/case")).text
+        assert (await mel.post(f"/approvals/{approval}/approve")).status_code == 303
+        shown = (await eve.get(f"{HOME}/case")).text
+        assert f"Records {which} with what they keep sealed" in shown
+        assert 'mark good">approved' in shown
+        await mel.begin(case="C-2")
+        assert approval not in (await mel.get(f"{HOME}/case")).text, "another case"
+        taken = await eve.post(f"/approvals/{approval}/export")
+        assert taken.content[:2] == b"PK"
+        assert approval not in (await eve.get(f"{HOME}/case")).text, "it was taken away, and is on record"
+    exports = [
+        leaf["facts"]
+        for leaf in (json.loads(item.leaf) for item in await leaves_of(asked.gateway))
+        if leaf["kind"] == "audit.export"
+    ]
+    assert [(facts["by_records"], facts["case"], facts["revealed"]) for facts in exports] == [(which, "C-1", True)]
+
+
+async def test_a_case_of_more_records_than_can_be_written_out_says_so(asked: Teller, monkeypatch: pytest.MonkeyPatch) -> None:
+    await asked.ask("list_accounts", {})
+    async with browser(asked) as eve:
+        await eve.begin()
+        monkeypatch.setattr("audit.record_numbers.TEXT_MOST", 0)
+        await eve.post(f"{HOME}/case/records", record="0")
+        kept = (await eve.get(f"{HOME}/case")).text
+    assert "They are too many to be approved one by one" in kept
+    assert 'name="records"' not in kept
+
+
 async def test_a_full_case_takes_no_more(asked: Teller, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gateway.store.audit_cases.ENTRIES_MOST", 2)
     async with browser(asked) as eve:
@@ -439,6 +602,8 @@ def test_every_text_is_in_the_catalogue_and_none_is_without_use() -> None:
         "stands.",
         "case.",
         "verify.says.",
+        "ready.",
+        "overview.",
     )
     assert {key for key in known - used if not key.startswith(made)} == set()
     for kind in RecordKind:

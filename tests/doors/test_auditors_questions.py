@@ -5,8 +5,8 @@ import contextlib
 import csv
 import io
 import json
+import zipfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,98 +16,39 @@ import pytest
 
 from audit.verify import verify
 from gateway.cli import main
-from tests.attacks.test_operations_listener import free_port
 from tests.attacks.test_staff_evidence import signed_in
-from tests.doors.conftest import Served, serving
-from tests.doors.test_customers_word import dev, held
 from tests.support import databases
-from tests.support.asking import approved, by, why
+from tests.support.asking import approved, why
+from tests.support.by_hand import ByHand
+from tests.support.clicks_reference import CLICKS, GUIDE, WAY_IN, Cost, renewed
+from tests.support.questions_story import AGENT, PURPOSE, Story, telling
 
 pytest.importorskip("webauthn", reason="webauthn is absent")
-
-AGENT = "assistant"
-PURPOSE = {"purpose": "committee", "case": "C-2026-1"}
-
-
-@dataclass
-class Story:
-    """What happened, by name: ids of calls. `http`: an auditor who is signed in."""
-
-    served: Served
-    origin: str
-    calls: dict[str, str] = field(default_factory=dict)
-    switch: str = ""
-
-    def ask(self, http: httpx.Client, question: str, **rest: Any) -> dict[str, Any]:
-        answered = http.post("/v1/audit/questions", json={"question": question, **PURPOSE, **rest})
-        assert answered.status_code == 200, answered.text
-        told: dict[str, Any] = answered.json()
-        return told
-
-    def names(self, told: dict[str, Any]) -> list[str]:
-        """The calls of an answer, by their names here."""
-        known = {call: name for name, call in self.calls.items()}
-        return [known.get(item["leaf"].get("call", ""), "?") for item in told["records"]]
-
-    def typed(self, *words: str, person: str = "eve") -> tuple[int, str]:
-        where = ["--data", str(self.served.data), "--database", databases.url(self.served.data)]
-        who = why(self.served.data, person, "committee", "C-2026-1")
-        with contextlib.redirect_stdout(io.StringIO()) as printed, contextlib.redirect_stderr(io.StringIO()) as said:
-            status = main(["audit", *words, *where, *who])
-        return status, printed.getvalue() or said.getvalue()
-
-    def told(self, *words: str) -> dict[str, Any]:
-        status, printed = self.typed(*words, "--json")
-        assert status == 0, printed
-        answer: dict[str, Any] = json.loads(printed)
-        return answer
-
-
-def kill(served: Served, verb: str, *words: str, person: str) -> dict[str, Any]:
-    where = ["--data", str(served.data), "--database", databases.url(served.data)]
-    with contextlib.redirect_stdout(io.StringIO()) as printed:
-        assert main(["kill", verb, *words, "--reason", "drill", "--json", *by(served.data, person), *where]) == 0
-    told: dict[str, Any] = json.loads(printed.getvalue())
-    return told
 
 
 @pytest.fixture(scope="module")
 def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
-    """A payment that was held, confirmed and made; one that was declined; one that nobody had asked for; and an agent that was stopped."""
-    folder: Path = tmp_path_factory.mktemp("questions")
-    port = free_port()
-    (folder / "tellergate.toml").write_text(f"operations_port = {port}\n")
-    with serving(folder / "data", "--config", str(folder / "tellergate.toml")) as served:
-        story = Story(served, f"http://127.0.0.1:{port}")
-        paid = held(served, "38.63", "paid")
-        assert dev(served, "confirm", paid["confirmation_id"])[0] == 0
-        declined = held(served, "4.10", "declined")
-        assert dev(served, "decline", declined["confirmation_id"])[0] == 0
-        conversation = served.conversation()
-        accounts = served.call("list_accounts", {}, conversation=conversation)["model"]["result"]["accounts"]
-        account = next(item["account"] for item in accounts if item["currency"] == "GBP" and item["status"] == "open")
-        found = served.call("list_beneficiaries", {"account": account}, conversation=conversation, native_id="c2")
-        payee = found["model"]["result"]["beneficiaries"][0]["beneficiary"]
-        for name, value in (("unasked", "700"), ("unasked-small", "20")):
-            arguments = {"from": account, "to": payee, "amount": {"value": value, "currency": "GBP"}}
-            told = served.call("initiate_transfer", arguments, conversation=conversation, native_id=name)
-            assert told["status"] == "denied", told
-            story.calls[name] = told["call_id"]
-        story.switch = kill(served, "engage", "--agent", AGENT, person="ada")["id"]
-        stopped = served.call("list_accounts", {}, native_id="stopped")
-        assert stopped["status"] == "denied", stopped
-        for person in ("ada", "ben"):
-            kill(served, "lift", story.switch, person=person)
-        after = served.call("list_accounts", {}, native_id="after")
-        story.calls |= {"paid": paid["call_id"], "declined": declined["call_id"]}
-        story.calls |= {"stopped": stopped["call_id"], "after": after["call_id"]}
-        yield story
+    with telling(tmp_path_factory.mktemp("questions")) as told:
+        yield told
 
 
 @pytest.fixture
 def eve(story: Story) -> Iterator[httpx.Client]:
     with signed_in(story.origin, "eve", "auditor") as http:
         yield http
+
+
+@pytest.fixture
+def hand(story: Story, eve: httpx.Client) -> ByHand:
+    """Eve at the overview: the way in is behind her, and counted."""
+    person = ByHand(eve)
+    person.open("/")
+    person.follow("Audit: ask the trail, holds, charts")
+    person.fill("What for", {"What for": PURPOSE["purpose"], "Case": PURPOSE["case"]})
+    person.press("Begin")
+    assert person.text("h1") == "What do you want to know?"
+    assert person.counted() == CLICKS[WAY_IN]
+    return person
 
 
 def month() -> str:
@@ -261,3 +202,180 @@ def test_the_words_of_the_language_are_told(eve: httpx.Client) -> None:
     told = {item["name"]: item for item in eve.get("/v1/audit/question-words").json()["data"]}
     assert {"outcome", "amount", "payee", "while_switch"} <= told.keys()
     assert told["agent"]["aliases"] == ["assistant", "client"]
+
+
+def costs(person: ByHand, words: str) -> None:
+    """As the guide says of the one question that has these words."""
+    (told,) = [cost for name, cost in CLICKS.items() if words in name]
+    assert Cost(*person.counted()) == told, words
+
+
+def agreed(story: Story, person: ByHand) -> list[str]:
+    """The page's answer is that of API and command to the question that it shows, as complete as that; the calls in it."""
+    (question,) = [str(item["value"]) for item in person.page.select("#q")]
+    (record,) = [int(link.text) for link in person.page.select(".complete a")]
+    told, typed = story.ask(person.http, question), story.told("query", question)
+    again = story.ask(person.http, question)
+    for answer in (told, typed):
+        before = [item["index"] for item in answer["records"] if item["index"] < record]
+        assert sorted(person.records()) == before, question
+    says = [_prefix(item["completeness"]) for item in (told, again)]  # a census may come in between
+    assert any(person.text(".complete").startswith(prefix) for prefix in says), (says, person.text(".complete"))
+    assert typed["completeness"]["basis"] in (told["completeness"]["basis"], again["completeness"]["basis"])
+    return story.names(told)
+
+
+def _prefix(rests: dict[str, Any]) -> str:
+    if rests["basis"] == "index":
+        return "By the auditors' index, up to record"
+    assert rests["whole"], rests
+    return f"Provably complete: {rests['found']} of {rests['expected']} records of {rests['of']} are there, none hidden,"
+
+
+def test_by_page_payments_over_an_amount_to_new_payees_that_were_refused(story: Story, hand: ByHand) -> None:
+    hand.fill("Which payments over an amount were refused?", {"Over": "500"})
+    hand.press("Ask", "Which payments over an amount were refused?")
+    costs(hand, "which payments over 500")
+    assert agreed(story, hand) == ["unasked"]
+    assert "records were opened to look" in hand.text("#answer")
+
+
+def test_by_page_who_looked_at_a_customer(story: Story, hand: ByHand) -> None:
+    story.ask(hand.http, "customer:alice kind:intent")
+    hand.fill("Who looked at this customer?", {"Customer": "alice"})
+    hand.press("Ask", "Who looked at this customer?")
+    costs(hand, "who looked")
+    agreed(story, hand)
+    newest = max(hand.records())
+    looked = hand.http.post("/v1/audit/looks", json={"customer": "alice", "newest_first": True, "limit": 500, **PURPOSE}).json()
+    typed = story.told("who-looked", "--customer", "alice", "--newest-first", "--limit", "500")
+    for answer in (looked, typed):
+        found = [item["index"] for item in answer["records"] if item["index"] <= newest]
+        assert found[:50] == hand.records()
+
+
+def test_by_page_which_rules_allowed_a_call(story: Story, hand: ByHand) -> None:
+    call = story.calls["paid"]
+    hand.fill("Which rules allowed this, or refused it?", {"Call": call})
+    hand.press("Ask", "Which rules allowed this, or refused it?")
+    costs(hand, "which rules")
+    told, typed = hand.http.post(f"/v1/audit/calls/{call}", json=PURPOSE).json(), story.told("life", call)
+    page = [
+        int(str(link["href"]).rpartition("/")[2].partition("#")[0]) for link in hand.page.select(".line a[href*='/audit/records/']")
+    ]
+    for answer in (told, typed):
+        assert [item["index"] for item in answer["records"]] == list(dict.fromkeys(page))
+        rules = [rule for item in answer["records"] for rule in item["leaf"].get("policy", {}).get("policies", [])]
+        assert {"levels.confirmation", "mandate.granted"} <= {*rules}
+        shown = {code.get_text() for code in hand.page.select(".rules code")}
+        assert shown == {*rules}
+    assert "carried out" in hand.text()
+
+
+def test_by_page_what_an_agent_did_while_a_switch_stopped_it(story: Story, hand: ByHand) -> None:
+    hand.press("Find the id of a switch")
+    hand.follow(str(hand.records()[0]))
+    assert story.switch in hand.text()
+    hand.follow("Overview")
+    hand.fill("What did this agent do while a switch stopped it?", {"Agent": AGENT, "Kill switch": story.switch})
+    hand.press("Ask", "What did this agent do while a switch stopped it?")
+    costs(hand, "what did this agent do")
+    assert agreed(story, hand) == ["stopped"]
+    typed = story.told("agent", AGENT, f"while_switch:{story.switch}")
+    assert [item["index"] for item in typed["records"]] == hand.records()
+
+
+def test_by_page_what_became_of_what_was_held(story: Story, hand: ByHand) -> None:
+    hand.press("Ask", "What became of what was held?")
+    costs(hand, "what became of")
+    assert sorted(agreed(story, hand)) == ["declined", "paid"]
+    rows = hand.page.select("#answer tbody tr")
+    calls = [str(link["href"]).rpartition("/")[2] for row in rows for link in row.select("a[href*='/calls/']")]
+    by_now = dict(zip(calls, (said.get_text() for row in rows for said in row.select(".by-now")), strict=True))
+    assert by_now == {story.calls["paid"]: "By now: carried out", story.calls["declined"]: "By now: declined"}
+    for name, outcome in (("paid", "executed"), ("declined", "declined")):
+        assert hand.http.post(f"/v1/audit/calls/{story.calls[name]}", json=PURPOSE).json()["outcome"] == outcome
+        assert story.told("life", story.calls[name])["outcome"] == outcome
+
+
+def test_by_page_what_a_customer_confirmed(story: Story, hand: ByHand) -> None:
+    hand.fill("What did this customer confirm?", {"Customer": "alice"})
+    hand.press("Ask", "What did this customer confirm?")
+    costs(hand, "what did this customer confirm")
+    assert len(agreed(story, hand)) == 2
+    assert "Provably complete" in hand.text(".complete")
+    assert "The customer confirmed exactly this" in hand.text("#answer")
+
+
+def test_by_page_which_calls_are_in_doubt(story: Story, hand: ByHand) -> None:
+    hand.press("Ask", "Which calls are in doubt?")
+    costs(hand, "in doubt")
+    assert agreed(story, hand) == []
+    assert "No record matches." in hand.text("#answer")
+
+
+def test_by_page_it_is_handed_to_an_outside_auditor(story: Story, hand: ByHand, tmp_path: Path) -> None:
+    question = f"function:initiate_transfer outcome:refused during:{month()}"
+    hand.fill("Hand it to an outside auditor", {"Question": question})
+    hand.press("Ask to take it away", "Hand it to an outside auditor")
+    with signed_in(story.origin, "mel", "auditor") as mel:
+        other = ByHand(mel)
+        other.open("/")
+        other.press("Approve exactly this")
+        assert other.counted() == (1, 0)
+    hand.reload()
+    hand.press("Download the bundle, once")
+    costs(hand, "outside auditor")
+    out = tmp_path / "typed.zip"
+    assert approved(story.served.data, "audit", "export", question, "--out", str(out), *why(story.served.data))[0] == 0
+    told = story.ask(hand.http, question)
+    for content in (hand.answered.content, out.read_bytes()):
+        assert verify(content).good
+        with zipfile.ZipFile(io.BytesIO(content)) as bundle:
+            lines = bundle.read("leaves/000000.txt").splitlines()
+        leaves = {int(line.split(b" ")[0]): json.loads(line.split(b" ", 1)[1]) for line in lines}
+        refused = [
+            index for index, leaf in leaves.items() if leaf.get("call") in (story.calls["unasked"], story.calls["unasked-small"])
+        ]
+        assert refused == [item["index"] for item in told["records"]]
+
+
+def test_by_page_whether_it_is_with_the_siem(story: Story, hand: ByHand) -> None:
+    hand.follow("Show how far each stream is")
+    costs(hand, "SIEM")
+    where = ["--data", str(story.served.data), "--database", databases.url(story.served.data), "--json"]
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        assert main(["audit", "streams", "list", *where]) == 0
+    (typed,) = json.loads(printed.getvalue())["streams"]
+    (row,) = [
+        [cell.get_text(" ", strip=True) for cell in line.select("td")] for line in hand.page.select("#streams ~ table tbody tr")
+    ]
+    assert row[:2] == [typed["name"], "lines/, as ocsf"]
+    assert 0 < int(row[3]) <= typed["next_record"], "it goes on meanwhile"
+
+
+def test_by_page_a_report_for_the_committee(story: Story, hand: ByHand) -> None:
+    hand.press("Show", "A report for the committee")
+    costs(hand, "for the committee")
+    told = hand.http.post("/v1/audit/reports", json={"during": month(), **PURPOSE})
+    assert told.status_code == 200, told.text
+    typed = story.told("report", month())
+    page = {
+        section.h2.get_text(): [[cell.get_text() for cell in row.select("td")] for row in section.select("tbody tr")]
+        for section in hand.page.select("main section")
+        if section.h2 is not None
+    }
+    for answer in (told.json(), typed):
+        tables = {item["title"]: [[str(cell) for cell in row] for row in item["rows"]] for item in answer["tables"]}
+        assert tables.keys() == page.keys()
+        for title in tables.keys() - {"Who looked at the trail", "Records of each function, as two censuses prove"}:
+            assert tables[title] == page[title], title
+        assert {row[0] for row in page["Who looked at the trail"]} <= {row[0] for row in tables["Who looked at the trail"]}
+        assert answer["about"]["Period"] in hand.text()
+    wrong = hand.http.post("/v1/audit/reports", json={"during": "March", **PURPOSE})
+    assert (wrong.status_code, wrong.json()["error"]["param"]) == (400, "during")
+
+
+def test_the_guide_says_what_each_question_costs() -> None:
+    text = GUIDE.read_text()
+    assert renewed(text) == text, "run `python -m tests.support.clicks_reference --write`"

@@ -43,6 +43,7 @@ DUTY_OF: dict[tuple[str, str], Duty | None] = {
     ("POST", "/v1/audit/questions"): Duty.QUERY,
     ("POST", "/v1/audit/looks"): Duty.QUERY,
     ("POST", "/v1/audit/calls/{call_id}"): Duty.QUERY,
+    ("POST", "/v1/audit/reports"): Duty.QUERY,
     ("POST", "/v1/exports"): Duty.EXPORT,
     ("POST", "/approvals/{approval_id}/export"): Duty.EXPORT,
     ("GET", "/tlog/tile/entries/{place:path}"): Duty.FETCH_ENTRIES,
@@ -52,6 +53,9 @@ DUTY_OF: dict[tuple[str, str], Duty | None] = {
     ("POST", "/approvals/erase"): Duty.ASK_APPROVAL,
     ("GET", "/openapi.json"): None,
     ("GET", "/console/audit"): Duty.QUERY,
+    ("GET", "/console/audit/overview"): None,
+    ("POST", "/console/audit/ready/call"): Duty.QUERY,
+    ("POST", "/console/audit/ready/{question}"): Duty.QUERY,
     ("POST", "/console/audit/work"): None,
     ("GET", "/console/audit/tail"): Duty.QUERY,
     ("POST", "/console/audit/tail"): Duty.QUERY,
@@ -126,7 +130,13 @@ async def test_every_route_is_decided_about_and_lets_in_whom_the_table_says_and_
     async with httpx.AsyncClient(transport=transport, base_url=ORIGIN) as http:
         for (method, path), duty in DUTY_OF.items():
             url = path.replace(":path", "").format(
-                kill_switch_id=KILL, approval_id=APPROVAL, call_id="call_1", place="000", record=0, entry_id=f"ent_{'0' * 32}"
+                kill_switch_id=KILL,
+                approval_id=APPROVAL,
+                call_id="call_1",
+                place="000",
+                record=0,
+                entry_id=f"ent_{'0' * 32}",
+                question="doubt",
             )
             strangers: tuple[dict[str, str], ...] = (
                 {},

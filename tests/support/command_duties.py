@@ -93,7 +93,7 @@ ROUTES: Mapping[Duty, tuple[str, ...]] = {
     Duty.LIST_SWITCHES: ("GET /v1/kill-switches",),
     Duty.ENGAGE: ("POST /v1/kill-switches",),
     Duty.LIFT: ("POST /v1/kill-switches/{id}/lift",),
-    Duty.QUERY: ("POST /v1/audit/questions", "POST /v1/audit/looks", "POST /v1/audit/calls/{id}"),
+    Duty.QUERY: ("POST /v1/audit/questions", "POST /v1/audit/looks", "POST /v1/audit/calls/{id}", "POST /v1/audit/reports"),
     Duty.SEARCH_SEALED: ("POST /v1/audit/questions",),
     Duty.REVEAL: ("POST /v1/trail/reveal",),
     Duty.EXPORT: ("POST /v1/exports",),

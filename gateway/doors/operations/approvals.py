@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from audit.log import Log, LogUnavailable
 from audit.query import NothingKnown, Query, Why
+from audit.record_numbers import RecordNumbers, RecordNumbersInvalid
 from gateway.domain.approvals import REASON_MOST, SUBJECT_BYTES_MOST, NotApproved, StaffApproval, canonical
 from gateway.domain.duties import Duty
 from gateway.domain.errors import Fault, RequestFault, Unavailable
@@ -57,23 +58,28 @@ class ApprovalDesk:
         if len(canonical(wanted.subject).encode()) > SUBJECT_BYTES_MOST:
             raise RequestFault(Fault.INVALID_REQUEST, f"subject: has more than {SUBJECT_BYTES_MOST} bytes", param="subject")
         duty = Duty(wanted.duty)
-        subject = in_members(wanted.subject) if duty is Duty.EXPORT and "question" in wanted.subject else wanted.subject
+        told_apart = duty is Duty.EXPORT and wanted.subject.keys() & {"question", "records"}
+        subject = in_members(wanted.subject) if told_apart else wanted.subject
         asked = await self.asked(door, signed_in, duty, subject, wanted.reason)
         return json_answer(approval_shown(asked, door.clock()))
 
     async def asked(
         self, door: StaffDoor, signed_in: SignedIn, duty: Duty, subject: Mapping[str, object], reason: str
     ) -> StaffApproval:
-        """RequestFault where this person may not ask it, or of a customer of whom nothing is on record: an approval would be the first
-        thing that is. That look is on record, as a question to the trail."""
+        """RequestFault where this person may not ask it, for records that the log does not have, or of a customer of whom nothing is on
+        record: an approval would be the first thing that is. That look is on record, as a question to the trail."""
         door.require(signed_in, duty)
         try:
             if duty.rule.needs_approval and (customer := customer_of(canonical(subject))) is not None:
                 why = Why(auditor=signed_in.member.subject, purpose=reason, case_id="approvals.ask")
                 await refuse_nobody(self.log, Query(customer=customer), why)
+            if duty is Duty.EXPORT and "records" in subject:
+                RecordNumbers.parse(str(subject["records"])).require_within((await self.log.head())[0])
             return await self.approvals.ask(signed_in.member, duty, subject, reason)
         except NotApproved as refused:
             raise approval_fault(refused) from None
+        except RecordNumbersInvalid as absent:
+            raise RequestFault(Fault.NOT_FOUND, str(absent), param="subject") from None
         except NothingKnown:
             message = "nothing is on record of this customer: never was, erased, or mistyped"
             raise RequestFault(Fault.NOT_FOUND, message, param="subject") from None
@@ -94,8 +100,8 @@ class ApprovalDesk:
 
 
 def in_members(subject: Mapping[str, object]) -> Mapping[str, object]:
-    """What an export is approved as, of one that is told by a question's text: so a customer whom the text names is a member by name.
-    RequestFault."""
+    """What an export is approved as, of one that is told by a question's text or by indexes: so a customer whom the text names is a member
+    by name, and indexes stand in their one spelling. RequestFault."""
     export: ExportSubject = validated(ExportSubject, dict(subject))
     return export.order().subject()
 

@@ -18,6 +18,8 @@ from audit.erasure import Certificate
 from audit.leaf import EndState, RecordKind
 from audit.query import PURPOSE_MOST, NothingKnown, Query, SwitchUnknown, Why
 from audit.question_language import TEXT_MOST, QuestionInvalid, parse_question
+from audit.record_numbers import TEXT_MOST as RECORDS_TEXT_MOST
+from audit.record_numbers import RecordNumbers, RecordNumbersInvalid
 from audit.sealed_conditions import ConditionInvalid, condition_of
 from audit.terms import CallOutcome
 from gateway.domain.approvals import NotApproved, StaffAct, canonical
@@ -53,7 +55,8 @@ class EvidenceDone(Protocol):
 
 class ExportSubject(BaseModel):
     """What is approved; a member that is left out is not asked for. Without any of those that choose, the whole log. `reveal`: with what
-    the records keep sealed. `question`: in the language of questions, beside or instead of the members, which it is approved as."""
+    the records keep sealed. `question`: in the language of questions, beside or instead of the members, which it is approved as.
+    `records`: by their indexes in the log, and then by nothing else."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -61,6 +64,7 @@ class ExportSubject(BaseModel):
     case: _Text
     reveal: bool = False
     question: Annotated[str, Field(max_length=TEXT_MOST)] = ""
+    records: Annotated[str, Field(min_length=1, max_length=RECORDS_TEXT_MOST, examples=["3,5,9-12"])] | None = None
     since: _Moment | None = None
     until: _Moment | None = None
     kinds: Annotated[
@@ -120,11 +124,23 @@ class ExportSubject(BaseModel):
             case=self.of_case,
             **told,
         )
-        return ExportOrder(query=_together(query, self.question), purpose=self.purpose, case=self.case, reveal=self.reveal)
+        query, records = _together(query, self.question), None if self.records is None else _numbers(self.records)
+        if records is not None and query != Query():
+            message = "records: choose by themselves; leave out the question and the other members that choose"
+            raise RequestFault(Fault.INVALID_REQUEST, message, param="records")
+        return ExportOrder(query=query, purpose=self.purpose, case=self.case, records=records, reveal=self.reveal)
 
 
-_NOT_ASKED = {"approval", "purpose", "case", "reveal", "question", "kinds", "outcomes", "since", "until", "of_case"}
+_NOT_ASKED = {"approval", "purpose", "case", "reveal", "question", "records", "kinds", "outcomes", "since", "until", "of_case"}
 """Members that are no fields of a question, or are made into one."""
+
+
+def _numbers(text: str) -> RecordNumbers:
+    """RequestFault."""
+    try:
+        return RecordNumbers.parse(text)
+    except RecordNumbersInvalid as wrong:
+        raise RequestFault(Fault.INVALID_REQUEST, str(wrong), param="records") from None
 
 
 def _together(query: Query, text: str) -> Query:
@@ -194,6 +210,8 @@ class EvidenceDesk:
             raise RequestFault(Fault.NOT_FOUND, message, param="customer") from None
         except SwitchUnknown as unknown:
             raise RequestFault(Fault.NOT_FOUND, str(unknown), param="while_switch") from None
+        except RecordNumbersInvalid as absent:
+            raise RequestFault(Fault.NOT_FOUND, str(absent), param="records") from None
         return BundleAnswer(parts, done, "evidence.zip")
 
     async def erase(self, door: StaffDoor, request: Request, signed_in: SignedIn) -> Response:

@@ -125,6 +125,24 @@ class QuestionWords(_Answer):
     data: list[QuestionWord]
 
 
+class ReportTableAnswer(_Answer):
+    """`rows` of texts and numbers under `columns`."""
+
+    title: str
+    columns: list[str]
+    rows: list[list[str | int]]
+
+
+class ReportAnswer(_Answer):
+    """`about`: of what it is, and on what its counts rest. `checkpoint`: the log's newest signed note. `question_record`: that of the
+    report itself."""
+
+    about: dict[str, str]
+    tables: list[ReportTableAnswer]
+    checkpoint: str | None
+    question_record: int
+
+
 class ErasureAnswer(_Answer):
     """`locked`: classes under a legal minimum, and until when. `certificate`: a C2SP signed note of all this."""
 

@@ -10,15 +10,17 @@ from audit.call_life import CallUnknown, life_of
 from audit.cursors import CursorInvalid
 from audit.log import Log, LogUnavailable
 from audit.query import PAGE_MOST, PURPOSE_MOST, Why
-from audit.question_language import FIELDS, TEXT_MOST, QuestionInvalid, parse_question
+from audit.question_language import FIELDS, TEXT_MOST, QuestionInvalid, parse_question, period_of
+from audit.report import report_of
 from gateway.domain.duties import Duty
 from gateway.domain.errors import Fault, RequestFault, Unavailable
 from gateway.doors.bodies import body_as, json_answer
-from gateway.doors.operations.openapi import CallLifeAnswer, QuestionAnswer, QuestionWords, answers
+from gateway.doors.operations.openapi import CallLifeAnswer, QuestionAnswer, QuestionWords, ReportAnswer, answers
 from gateway.doors.operations.sessions import SignedIn
 from gateway.doors.operations.staff_door import StaffDoor
 from gateway.doors.schemas import body_of
 from gateway.oversight.questions import TrailQuestion, answer_shown, life_shown, looks_at
+from gateway.oversight.report_documents import report_shown
 
 _Text = Annotated[str, Field(min_length=1, max_length=PURPOSE_MOST)]
 _Id = Annotated[str, Field(min_length=1, max_length=256)]
@@ -58,7 +60,13 @@ class LooksRequest(PagedLook):
     by_chance: bool = False
 
 
-BODIES: tuple[type[BaseModel], ...] = (QuestionRequest, LooksRequest, LookRequest)
+class ReportRequest(LookRequest):
+    """`during`: a year, a month or a day, in UTC."""
+
+    during: Annotated[str, Field(min_length=4, max_length=10, examples=["2026-03"])]
+
+
+BODIES: tuple[type[BaseModel], ...] = (QuestionRequest, LooksRequest, LookRequest, ReportRequest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +98,17 @@ class QuestionDesk:
             return json_answer(life_shown(await life_of(self.log, request.path_params["call_id"], wanted.why(who))))
         except CallUnknown:
             raise RequestFault(Fault.NOT_FOUND, "nothing is on record of this call; the look is", param="call_id") from None
+        except LogUnavailable as error:
+            raise Unavailable("audit_unavailable") from error
+
+    async def report(self, _door: StaffDoor, request: Request, who: SignedIn) -> Response:
+        wanted = await body_as(ReportRequest, request)
+        try:
+            since, until = period_of(wanted.during)
+        except QuestionInvalid as wrong:
+            raise RequestFault(Fault.INVALID_REQUEST, wrong.message, param="during") from None
+        try:
+            return json_answer(report_shown(await report_of(self.log, since, until, wanted.why(who))))
         except LogUnavailable as error:
             raise Unavailable("audit_unavailable") from error
 
@@ -131,3 +150,8 @@ def mount(app: FastAPI, door: StaffDoor, desk: QuestionDesk) -> None:
     async def call_life(request: Request, call_id: CallOnRecord) -> Response:
         """Tell the life of a call: its records, how it stands, and who looked at it."""
         return await door.answer(request, Duty.QUERY, desk.life)
+
+    @app.post("/v1/audit/reports", responses=answers(ReportAnswer), openapi_extra=body_of(ReportRequest))
+    async def report_period(request: Request) -> Response:
+        """Report a period for a committee: calls, refusals, acts, looks; nothing of customers."""
+        return await door.answer(request, Duty.QUERY, desk.report)

@@ -18,6 +18,7 @@ from audit.export import Contents, export, trust_policy
 from audit.leaf import Committed, EndState, RecordKind
 from audit.log import Log
 from audit.query import NothingKnown, Query, Why, page
+from audit.record_numbers import RecordNumbers
 from audit.terms import LOOKS
 from tests.support.bundles import bundled, leaves_of, lines, signed, unpack
 from tests.support.bundles import exported as exported_bytes
@@ -68,6 +69,25 @@ async def test_a_selection_has_proofs_and_says_that_it_is_complete_for_its_custo
     assert exported.records == 3
     other = await exported_bytes(filled, WHY, query=Query(customer="C-1", function="get_account_balance"))
     assert verify.verify(other).verdict("completeness") == "not claimed"
+
+
+async def test_records_by_their_indexes_are_a_selection_which_says_whose_they_are_and_claims_nothing_else(filled: Log) -> None:
+    chosen = RecordNumbers.parse("7,1-2")
+    exported = await export(filled, WHY, file := BytesIO(), records=chosen, reveal=True)
+    report = verify.verify(file.getvalue())
+    assert (report.findings, report.verdict("completeness"), report.verdict("disclosure")) == ([], "not claimed", "good")
+    members = unpack(file.getvalue())
+    there = [int(line.split(b" ")[0]) for line in lines(members, "leaves")]
+    assert there == [0, 1, 2, 7, exported.record], "with what decided, and the record of it"
+    assert exported.records == 3
+    facts = json.loads(lines(members, "leaves")[-1].split(b" ", 1)[1])["facts"]
+    assert (facts["by_records"], facts["whole"], facts["records"]) == ("1-2,7", False, 3)
+    assert len(facts["shown"]) == 3, "two of reads, and that of the intent"
+    before = await filled.head()
+    for wrong in ({"records": RecordNumbers.parse("1,99")}, {"records": chosen, "query": Query(function="x")}):
+        with pytest.raises(ValueError, match=r"records"):
+            await export(filled, WHY, BytesIO(), **wrong)
+    assert await filled.head() == before, "what cannot be done is not on record as done"
 
 
 @pytest.mark.parametrize("query", [Query(customer="nobody"), Query(conversation="never"), Query(customer="nobody", function="any")])

@@ -1,19 +1,23 @@
 """The folder of the case that somebody works on: records kept with a note, notes, and questions to ask again."""
 
 import re
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 from fastapi import FastAPI, Path, Request, Response
 
 from audit.one_record import look as look_at
 from audit.question_language import QuestionInvalid, parse_question, question_text
+from audit.record_numbers import RecordNumbers, RecordNumbersInvalid
 from gateway.domain.duties import Duty
 from gateway.domain.errors import Fault, RequestFault
 from gateway.doors.operations.audit.desk import HOME, AuditDesk, AuditLook, answered
+from gateway.doors.operations.audit.exports import exports_of
 from gateway.doors.operations.audit.life import RecordIndex
+from gateway.doors.operations.audit.words import said
 from gateway.doors.operations.staff_door import StaffDoor
 from gateway.doors.pages.confirm_view import visible
-from gateway.store.audit_cases import CaseEntryKind
+from gateway.store.audit_cases import CaseEntry, CaseEntryKind
 
 EntryId = Annotated[str, Path(pattern=r"^ent_[0-9a-f]{32}$")]
 
@@ -71,6 +75,7 @@ def mount_cases(app: FastAPI, door: StaffDoor, desk: AuditDesk) -> None:
 
 
 async def _case(desk: AuditDesk, look: AuditLook) -> Response:
+    kept = await desk.cases.of_case(look.work.case)
     entries = [
         {
             "id": entry.id,
@@ -81,9 +86,21 @@ async def _case(desk: AuditDesk, look: AuditLook) -> Response:
             "by": visible(entry.by),
             "at": entry.at.isoformat(),
         }
-        for entry in await desk.cases.of_case(look.work.case)
+        for entry in kept
     ]
-    return look.page("case.html", entries=entries)
+    exports = await exports_of(desk, look.work.case, look.door.clock())
+    return look.page("case.html", entries=entries, takes=_takes(kept), exports=exports)
+
+
+def _takes(kept: Sequence[CaseEntry]) -> Mapping[str, object] | None:
+    """The records of the case, for a bundle of them; None without any. What has no spelling that is short enough says so."""
+    indexes = {entry.record for entry in kept if entry.record is not None}
+    if not indexes:
+        return None
+    try:
+        return {"records": RecordNumbers.of(indexes).text, "count": len(indexes), "problem": ""}
+    except RecordNumbersInvalid:
+        return {"records": "", "count": len(indexes), "problem": said("case.too_many")}
 
 
 async def _keep_question(desk: AuditDesk, look: AuditLook) -> Response:

@@ -17,6 +17,7 @@ from gateway.doors.operations.audit.work import AuditWork, work_of
 from gateway.doors.operations.sessions import SignedIn
 from gateway.doors.operations.staff_door import StaffDoor
 from gateway.oversight.audit_cases import AuditCases
+from gateway.oversight.stream_standings import NamedStream
 
 HOME = "/console/audit"
 
@@ -32,6 +33,8 @@ class AuditDesk:
     """What each table keeps: its name, until when, and what takes it away or why nothing does."""
     witnesses: Sequence[str] = ()
     """Names of those that the settings name."""
+    streams: Sequence[NamedStream] = ()
+    """Those of the settings."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,17 +3,15 @@
 import asyncio
 import io
 from collections.abc import Callable
-from datetime import datetime
 from typing import IO
 
 from fastapi import FastAPI, Request, Response
 
-from audit.question_language import QuestionInvalid, parse_question
+from audit.question_language import QuestionInvalid, period_of
 from audit.report import PeriodReport, report_of
 from gateway.domain.duties import Duty
 from gateway.domain.errors import Fault, RequestFault
 from gateway.doors.operations.audit.desk import HOME, AuditDesk, AuditLook, answered
-from gateway.doors.operations.audit.search import quoted
 from gateway.doors.operations.audit.shell import download
 from gateway.doors.operations.staff_door import StaffDoor
 from gateway.oversight.report_documents import about, tables_of, write_csv
@@ -43,7 +41,10 @@ def mount_reports(app: FastAPI, door: StaffDoor, desk: AuditDesk) -> None:
 
 async def _report(desk: AuditDesk, look: AuditLook) -> Response:
     during, form = look.form.get("during", "").strip(), look.form.get("as", "")
-    since, until = _period(during)
+    try:
+        since, until = period_of(during)
+    except QuestionInvalid as wrong:
+        raise RequestFault(Fault.INVALID_REQUEST, wrong.message, param="during") from None
     writes = None if form == "" else _writer(form)  # before anything is asked
     report = await report_of(desk.log, since, until, look.why)
     if writes is None:
@@ -51,17 +52,6 @@ async def _report(desk: AuditDesk, look: AuditLook) -> Response:
         return look.page("report.html", during=during, answer=answer)
     content = await asyncio.to_thread(_written, writes, report)
     return download(content, _MEDIA[form], f"report-{during}.{form}")
-
-
-def _period(during: str) -> tuple[datetime, datetime]:
-    """RequestFault unless it is a year, a month or a day."""
-    try:
-        query = parse_question(f"during:{quoted(during)}")  # one word of the language, whatever stands in it
-    except QuestionInvalid:
-        query = parse_question("")
-    if query.since is None or query.until is None:
-        raise RequestFault(Fault.INVALID_REQUEST, "during: a year, a month or a day, such as 2026-03", param="during")
-    return query.since, query.until
 
 
 def _writer(form: str) -> Writes:

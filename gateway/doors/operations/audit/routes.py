@@ -9,6 +9,7 @@ from gateway.doors.operations.audit.charts import mount_charts
 from gateway.doors.operations.audit.desk import HOME, AuditDesk
 from gateway.doors.operations.audit.exports import mount_exports
 from gateway.doors.operations.audit.life import mount_life
+from gateway.doors.operations.audit.ready import mount_ready
 from gateway.doors.operations.audit.reports import mount_reports
 from gateway.doors.operations.audit.retention import mount_retention
 from gateway.doors.operations.audit.reveal import mount_reveal
@@ -24,6 +25,7 @@ def mount_audit(app: FastAPI, door: StaffDoor, desk: AuditDesk) -> None:
     """Put the console into the application."""
     for name in STATICS:
         _mount_static(app, name)
+    mount_ready(app, door, desk)
     mount_search(app, door, desk)
     mount_life(app, door, desk)
     mount_reveal(app, door, desk)

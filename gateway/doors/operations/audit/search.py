@@ -12,6 +12,8 @@ from audit.completeness import Basis
 from audit.facets import facets
 from audit.query import Query, QueryPage, SwitchUnknown, last_page, page
 from audit.question_language import FIELDS, QuestionInvalid, parse_question, question_text
+from audit.store.call_outcomes import standing_of
+from audit.terms import outcome_of
 from gateway.domain.duties import Duty
 from gateway.domain.errors import Fault, RequestFault
 from gateway.doors.operations.audit.desk import HOME, AuditDesk, AuditLook, answered, own_path
@@ -67,8 +69,12 @@ def mount_search(app: FastAPI, door: StaffDoor, desk: AuditDesk) -> None:
 
 
 async def _search(desk: AuditDesk, look: AuditLook) -> Response:
+    return await answer_text(desk, look, look.form.get("q", "").strip(), look.form.get("order", "newest"))
+
+
+async def answer_text(desk: AuditDesk, look: AuditLook, text: str, order: str = "newest") -> Response:
+    """The page of the answer to this question, with what the form adds to it; or why it was not asked."""
     form = look.form
-    text, order = form.get("q", "").strip(), form.get("order", "newest")
     try:
         query = narrowed(parse_question(text), form)
     except QuestionInvalid as invalid:
@@ -81,8 +87,11 @@ async def _search(desk: AuditDesk, look: AuditLook) -> Response:
     except SwitchUnknown as unknown:
         return look.page("search.html", q=text, order=order, answer=None, problem=str(unknown), fields=FIELDS)
     falls = None if query.opens else await facets(desk.log, query, found.size)
+    rows = [record_view(item) for item in found.found]
     answer = {
-        "found": [record_view(item) for item in found.found],
+        "found": rows,
+        "of_customers": any(row.customer for row in rows),
+        "by_now": await _by_now(desk, found),
         "record": found.record,
         "size": found.size,
         "next": found.next_cursor,
@@ -94,6 +103,20 @@ async def _search(desk: AuditDesk, look: AuditLook) -> Response:
     }
     known = {"q": question_text(query), "order": order, "cursor": form.get("cursor", ""), "problem": "", "fields": FIELDS}
     return look.page("search.html", answer=answer, **known)
+
+
+async def _by_now(desk: AuditDesk, found: QueryPage) -> Mapping[int, str]:
+    """How the call of a record stands by now, in words, where that is not what the record says itself: what was held was paid later."""
+    said_by = {item.index: (str(item.fields["call"]), outcome_of(item.fields)) for item in found.found if "call" in item.fields}
+    calls = {call for call, _ in said_by.values()}
+    if not calls:
+        return {}
+    stand = await desk.log.read(lambda reads: standing_of(reads.connection, calls, found.size))
+    return {
+        index: said(f"stands.{stand[call]}")
+        for index, (call, outcome) in said_by.items()
+        if call in stand and outcome is not None and stand[call] is not outcome
+    }
 
 
 async def _page(desk: AuditDesk, look: AuditLook, query: Query, order: str, cursor: str) -> QueryPage:

@@ -19,6 +19,8 @@ from gateway.domain.duties import Duty
 from gateway.doors.operations.audit.desk import HOME, AuditDesk, AuditView, shown
 from gateway.doors.operations.audit.words import said
 from gateway.doors.operations.staff_door import StaffDoor
+from gateway.doors.pages.confirm_view import visible
+from gateway.oversight.stream_standings import NamedStream, StreamFacts, stream_facts
 
 SILENCE_S = 60
 """After that a checkpoint is late: the log publishes one each minute at least."""
@@ -39,7 +41,8 @@ def mount_state(app: FastAPI, door: StaffDoor, desk: AuditDesk) -> None:
 
         async def show(view: AuditView) -> Response:
             facts = await _facts(desk, door.clock())
-            return view.page("state.html", facts=facts, keys=await asyncio.to_thread(_keys, desk.log))
+            known = {"keys": await asyncio.to_thread(_keys, desk.log), "streams": await _streams(desk)}
+            return view.page("state.html", facts=facts, **known)
 
         return await shown(door, request, Duty.VERIFY, show)
 
@@ -100,6 +103,38 @@ async def _verifiers(log: Log, size: int) -> Sequence[tuple[str, str, str]]:
         ("verifiers", said(f"state.verifiers_{'same' if same else 'other'}", record=index), "good" if same else "bad"),
         *((name, str(on_record[name]), "") for name in ("verifier_py", "verifier_js")),
     ]
+
+
+async def _streams(desk: AuditDesk) -> Sequence[Mapping[str, str]]:
+    """Those of the settings, and others that began before, by name: where each goes, how far it is, and what its receiver said last."""
+    _, began = await stream_facts(desk.log)
+    facts, named = {item.name: item for item in began}, {item.name: item for item in desk.streams}
+    return [_stream(name, named.get(name), facts.get(name)) for name in sorted(facts.keys() | named.keys())]
+
+
+def _stream(name: str, said_so: NamedStream | None, known: StreamFacts | None) -> Mapping[str, str]:
+    goes = said("streams.gone") if said_so is None else said("streams.goes", format=said_so.format, place=said_so.place)
+    if known is None:
+        return {
+            "name": name,
+            "goes": goes,
+            "tone": "waits",
+            "says": said("streams.not_begun"),
+            **dict.fromkeys(("next", "acknowledged", "sent"), ""),
+        }
+    says = said("streams.behind", count=known.behind, age=known.behind_s or 0) if known.behind else said("streams.with_it")
+    tone = "waits" if known.behind else "good"
+    if known.failures:
+        says, tone = said("streams.failed", says=says, count=known.failures, error=visible(known.error or "")), "bad"
+    return {
+        "name": name,
+        "goes": goes,
+        "tone": tone if said_so is not None else "plain",
+        "says": says,
+        "next": str(known.next_record),
+        "acknowledged": known.acknowledged or "",
+        "sent": known.sent_until or "",
+    }
 
 
 async def _verified(log: Log, now: datetime) -> Sequence[tuple[str, str, str]]:
