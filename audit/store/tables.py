@@ -117,6 +117,20 @@ cosignatures = Table(
 Index("cosignatures_size", cosignatures.c.size)
 Index("cosignatures_name", cosignatures.c.name, cosignatures.c.size)
 
+timestamps = Table(
+    "timestamps",
+    log_tables,
+    # The row of `checkpoints` whose note was stamped.
+    Column("checkpoint", Integer, primary_key=True, autoincrement=False),
+    Column("authority", Text, primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("time_s", BigInteger, nullable=False),
+    Column("token", LargeBinary, nullable=False),
+)
+"""RFC 3161 tokens over published checkpoints, with the moment that each states, in seconds since 1970."""
+Index("timestamps_authority", timestamps.c.authority, timestamps.c.checkpoint)
+Index("timestamps_size", timestamps.c.size)
+
 verification = Table(
     "verification",
     log_tables,

@@ -1,7 +1,7 @@
 """Which rights the roles of PostgreSQL need: the gateway's, and that of operators' commands. Neither changes or makes a table.
 
-What is evidence (`leaves`, `sealed`, `checkpoints`, `tiles`, `policy_bundles`) the gateway may add to and read, and nothing else. An
-operator may also remove what was sealed, since an erasure does.
+What is evidence (`leaves`, `sealed`, `checkpoints`, `timestamps`, `tiles`, `policy_bundles`) the gateway may add to and read, and nothing
+else. An operator may also remove what was sealed, since an erasure does.
 """
 
 import re
@@ -22,6 +22,7 @@ _OF_LOG = {
     "tiles": _ADDS,
     "checkpoints": _ADDS,
     "cosignatures": f"{_ADDS}, DELETE",
+    "timestamps": _ADDS,
     "verification": f"{_ADDS}, UPDATE",
     "streams": f"{_ADDS}, UPDATE",
     "policy_bundles": _ADDS,

@@ -29,6 +29,7 @@ from gateway.oversight.background_verification import BackgroundVerification
 from gateway.oversight.granted_mandates import GrantedMandates
 from gateway.oversight.kill_switches import KillSwitches
 from gateway.oversight.streams import Streams
+from gateway.oversight.timestamps import Timestamps
 from gateway.oversight.webhooks import Webhooks
 from gateway.oversight.witnesses import Witnesses
 from gateway.store.book import SqlBook
@@ -53,6 +54,7 @@ class Gateway:
     recovery: Recovery
     log: Log
     witnesses: Witnesses | None
+    timestamps: Timestamps | None
     verification: BackgroundVerification
     book: SqlBook
     core: CoreBank

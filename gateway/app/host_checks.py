@@ -223,6 +223,7 @@ def _extras(settings: Settings) -> _Findings:
         "metrics": (settings.metrics, "metrics", ("opentelemetry.exporter.prometheus",)),
         "operations_port": (bool(settings.operations_port), "operations", ("authlib", "jinja2")),
         "sandbox": (settings.sandbox == BUBBLEWRAP, "documents", DOCUMENT_MODULES),
+        "timestamp_authorities": (bool(settings.timestamp_authorities), "timestamps", ("rfc3161_client",)),
         "otlp_endpoint": (bool(settings.otlp_endpoint), "otlp", ("opentelemetry.exporter.otlp.proto.http",)),
     }
     for name, (is_set, extra, modules) in needed.items():

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from gateway.app.trail_settings import TrailSettings
+
 BUBBLEWRAP = "bubblewrap"
 SANDBOXES = ("none", BUBBLEWRAP)
 NO_CODE_INTERPRETER = "off"
@@ -10,24 +12,13 @@ CODE_INTERPRETERS = (NO_CODE_INTERPRETER, "compute", "python")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeptSettings:
+class KeptSettings(TrailSettings):
     """See `Settings`."""
 
     synchronous_standby: bool = False
     """Whether nothing is written to a server that acknowledges a commit before a standby has it too (its `synchronous_standby_names` is
     empty): then a start is refused, and after a failover calls are, until the new primary has a standby. False: what was acknowledged in
     the last moments before a failover may be lost."""
-
-    witnesses: tuple[str, ...] = ()
-    """Witnesses of the log, each as `URL VKEY VKEY`: where it takes checkpoints (https, or http on loopback), and what `witness keygen`
-    printed of it. A start is refused where one of them knows more of the log than it has. Empty: there are none."""
-
-    witness_quorum: int = 0
-    """How many of them must cosign; fewer are an alarm, and stop nothing."""
-
-    streams: Path | None = None
-    """TOML file of where the trail goes as it grows, a table `[[stream]]` each: to a SIEM over HTTPS or syslog over TLS, or into files;
-    writable by its owner alone (audit/README.md). None: nowhere."""
 
     texts_kept_days: int = 30
     """After how many days what customers said and what was read to them is deleted; messages of a thread stay as long as it does."""

@@ -41,6 +41,7 @@ from gateway.app.policies import AcceptedPolicies, PolicyWatch, policies_at_star
 from gateway.app.runs import files_of, running
 from gateway.app.settings import Settings
 from gateway.app.streaming import streams_of
+from gateway.app.timestamping import timestamps_of
 from gateway.app.tools import ServedTools
 from gateway.app.trust import Trust
 from gateway.app.unsafe_settings import UnsafeSettings
@@ -68,6 +69,7 @@ from gateway.oversight.background_verification import BackgroundVerification
 from gateway.oversight.first_sight import FirstSight
 from gateway.oversight.granted_mandates import GrantedMandates
 from gateway.oversight.kill_switches import KillSwitches
+from gateway.oversight.timestamps import Timestamps
 from gateway.oversight.webhooks import Webhooks
 from gateway.oversight.witnesses import Witnesses
 from gateway.store.book import SqlBook
@@ -114,6 +116,7 @@ async def open_gateway(settings: Settings, composition: Composition, *, clock: C
         asked = await undo.enter_async_context(contextlib.AsyncExitStack())
         asked.push_async_callback(core.close)
         witnesses = await asked.enter_async_context(witnesses_of(settings, log))  # before anything is appended
+        timestamps = await asked.enter_async_context(timestamps_of(settings, log))
         runner = code_runner(settings)
         code = None if runner is None else await asked.enter_async_context(runner)
         found = await policies_at_start(book, log, settings.policy_officers, offered.functions, composition.shipped(offered))
@@ -128,6 +131,7 @@ async def open_gateway(settings: Settings, composition: Composition, *, clock: C
             activated=found.activated,
             log=log,
             witnesses=witnesses,
+            timestamps=timestamps,
             book=book,
             core=core,
             code=code,
@@ -185,6 +189,7 @@ class _Opened:
     activated: Activated
     log: Log
     witnesses: Witnesses | None
+    timestamps: Timestamps | None
     book: SqlBook
     core: Core
     code: CodeRunner | None
@@ -223,6 +228,7 @@ def _assembled(opened: _Opened) -> Gateway:
         recovery=Recovery(book=book, core=core.bank, log=opened.log, records=records, clock=clock),
         log=opened.log,
         witnesses=opened.witnesses,
+        timestamps=opened.timestamps,
         verification=BackgroundVerification(opened.log, StoreVerifier(opened.log)),
         book=book,
         core=core.bank,

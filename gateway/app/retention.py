@@ -100,6 +100,7 @@ _LOG = {
             "terms",
             "tiles",
             "time_blocks",
+            "timestamps",
         )
     },
     "streams": TableRetention("a row for each stream", why="how far it got, and its last error in a word of ours"),

@@ -32,6 +32,7 @@ from gateway.app.settings import Settings
 from gateway.app.shared_rates import shared_rates
 from gateway.app.stopping import asked_to_stop
 from gateway.app.streaming import streaming
+from gateway.app.timestamping import stamped
 from gateway.app.tls import SignalFreeServer, server_config
 from gateway.app.witnessing import cosigned
 from gateway.calls.chores import alarmed
@@ -118,7 +119,7 @@ def _mount(app: FastAPI, gateway: Gateway) -> None:
 
 def _watched(gateway: Gateway) -> Sequence[Coroutine[object, object, None]]:
     """What watches the log: others, and the gateway itself."""
-    return cosigned(gateway.witnesses), gateway.verification.run()
+    return cosigned(gateway.witnesses), stamped(gateway.timestamps), gateway.verification.run()
 
 
 async def _confirmed(confirmations: CustomerConfirmations) -> None:

@@ -15,9 +15,8 @@ from gateway.app.files_checks import files_findings
 from gateway.app.kept_settings import CODE_INTERPRETERS, SANDBOXES
 from gateway.app.ranges import RANGES
 from gateway.app.settings import ANDROID_APP, KEY_STORAGES, LOG_LEVELS, MODEL_APIS, PKCS11, Settings
-from gateway.app.stream_files import stream_findings
+from gateway.app.trail_checks import TRAIL_CHECKS
 from gateway.app.unsafe_settings import FindingCode, SettingFinding, UnsafeSettings
-from gateway.app.witnessing import witness_findings
 from gateway.domain.duties import StaffRole
 from gateway.identity import TokenBinding
 from gateway.identity.fetching import is_safe_url
@@ -394,7 +393,6 @@ CHECKS: tuple[Callable[[Settings], _Findings], ...] = (
     _confirming,
     _templates,
     files_findings,
-    witness_findings,
-    stream_findings,
+    *TRAIL_CHECKS,
     lambda settings: code_findings(settings, may_start_one=settings.development),
 )

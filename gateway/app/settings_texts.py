@@ -11,6 +11,7 @@ from pathlib import Path
 
 from gateway.app.kept_settings import KeptSettings
 from gateway.app.settings import Settings
+from gateway.app.trail_settings import TrailSettings
 
 DECIDED: Mapping[str, object] = {
     "data": ".",
@@ -90,7 +91,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         *("sandbox", "code_interpreter", "code_socket"),
     ),
     "What is kept, and for how long": ("texts_kept_days", "calls_kept_days", "threads_kept_days", "synchronous_standby"),
-    "Who witnesses the log": ("witnesses", "witness_quorum"),
+    "Who witnesses the log": ("witnesses", "witness_quorum", "timestamp_authorities", "timestamp_roots"),
     "What others are told": ("streams", "webhook_url", "log_level", "metrics", "otlp_endpoint", "trace_share"),
 }
 """Every setting that may be said for customers, in the order of the file."""
@@ -104,8 +105,10 @@ _WIDTH = 118
 @cache
 def texts() -> Mapping[str, str]:
     """What each setting is for: the string below its field."""
-    sources = [ast.parse((files("gateway.app") / name).read_text()) for name in ("settings.py", "kept_settings.py")]
-    classes = {Settings.__name__, KeptSettings.__name__}
+    sources = [
+        ast.parse((files("gateway.app") / name).read_text()) for name in ("settings.py", "kept_settings.py", "trail_settings.py")
+    ]
+    classes = {Settings.__name__, KeptSettings.__name__, TrailSettings.__name__}
     bodies = [node.body for source in sources for node in source.body if isinstance(node, ast.ClassDef) and node.name in classes]
     return {
         first.target.id: " ".join(second.value.value.split())

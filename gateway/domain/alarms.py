@@ -33,6 +33,7 @@ class Alarm(DeclaredAlarm):
     STARTED_WITHOUT_CORE = AlarmForm("started_without_core", logging.WARNING)
     STREAM_BEHIND = AlarmForm("stream_behind", logging.WARNING, ("stream", "records", "age_s", "cause"))
     STREAM_REFUSED = AlarmForm("stream_refused", logging.ERROR, ("stream", "record", "cause"))
+    TIMESTAMPS_FAIL = AlarmForm("timestamps_fail", logging.WARNING, ("authority", "failure", "why"))
     WEBHOOK_NOT_DELIVERED = AlarmForm("webhook_not_delivered", logging.WARNING, ("id", "tries", "cause"))
     WITNESS_CONTRADICTS = AlarmForm("witness_contradicts", logging.ERROR, ("witness", "why", "size", "held"))
     WITNESS_REFUSES = AlarmForm("witness_refuses", logging.ERROR, ("witness", "why"))
@@ -46,6 +47,7 @@ class Chore(StrEnum):
 
     PUBLISH = "publish"
     WITNESSES = "witnesses"
+    TIMESTAMPS = "timestamps"
     VERIFICATION = "verification"
     AUDITORS_INDEX = "auditors_index"
     STREAMS = "streams"

@@ -21,6 +21,7 @@ from audit.cosigning import keep, last_kept, published_note, submission
 from audit.log import Log
 from audit.witness.protocol import SIZE_TYPE, cosignatures, held_size
 from gateway.domain.alarms import Alarm
+from gateway.oversight.said_once import SaidOnce
 
 EVERY_S = 2
 """How often they are asked, where the log grew; else once a minute."""
@@ -97,7 +98,7 @@ class Witnesses:
     places: Sequence[WitnessPlace]
     quorum: int
     asks: Asks
-    _told: dict[str, tuple[str, float]] = field(default_factory=dict)
+    _said: SaidOnce = field(default_factory=lambda: SaidOnce(AGAIN_S))
 
     async def step(self) -> Sequence[WitnessFinding]:
         """Ask every witness that has not cosigned the latest checkpoint lately; say what is wrong. LogUnavailable."""
@@ -106,7 +107,7 @@ class Witnesses:
         if cosigned < self.quorum:
             self._say("", f"{cosigned}", Alarm.WITNESSES_FEW.line(cosigned=cosigned, needed=self.quorum))
         else:
-            self._told.pop("", None)
+            self._said.is_well("")
         return found
 
     async def compare(self) -> Sequence[WitnessFinding]:
@@ -114,7 +115,7 @@ class Witnesses:
         found = await asyncio.gather(*(self._one(place) for place in self.places))
         for item in found:
             if item.standing is WitnessStanding.COSIGNED:
-                self._told.pop(item.witness, None)
+                self._said.is_well(item.witness)
             else:
                 self._say(item.witness, f"{item.standing}{item.why}", _line(item))
         return found
@@ -161,10 +162,7 @@ class Witnesses:
 
     def _say(self, about: str, what: str, line: tuple[int, str]) -> None:
         """Once, and again only where it changes or stays for long."""
-        now_s = self.log.now().timestamp()
-        said, at_s = self._told.get(about, ("", 0.0))
-        if said != what or now_s - at_s >= AGAIN_S:
-            self._told[about] = (what, now_s)
+        if self._said.is_news(about, what, self.log.now().timestamp()):
             _LOG.log(*line)
 
 
@@ -177,11 +175,15 @@ def _line(found: WitnessFinding) -> tuple[int, str]:
 
 
 class WitnessClient:
-    """POSTs to witnesses over one session: short, bounded, without redirects, cookies or proxies. `tls` None: over plain HTTP alone."""
+    """POSTs to witnesses, or other peers of the log, over one session: short, bounded, without redirects, cookies or proxies. `tls` None:
+    over plain HTTP alone. `media`: of what is sent."""
 
-    def __init__(self, tls: ssl.SSLContext | None, *, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(
+        self, tls: ssl.SSLContext | None, *, timeout_s: float = TIMEOUT_S, media: str = "application/octet-stream"
+    ) -> None:
         self._tls = tls
         self._timeout_s = timeout_s
+        self._media = media
         self._session: aiohttp.ClientSession | None = None
 
     async def post(self, url: str, body: bytes) -> WitnessAnswer:
@@ -191,7 +193,7 @@ class WitnessClient:
                 connector=aiohttp.TCPConnector(limit=16, ssl=self._tls or nobody()),
                 timeout=aiohttp.ClientTimeout(total=self._timeout_s),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                headers={"accept-encoding": "identity"},
+                headers={"accept-encoding": "identity", "content-type": self._media},
                 auto_decompress=False,
             )
         try:
