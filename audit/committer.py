@@ -128,6 +128,9 @@ class Committer:
     def head(self) -> tuple[int, bytes]:
         return self._frontier.size, self._frontier.root()
 
+    def take_over(self, other: "Committer") -> None:
+        self._frontier = other._frontier.copy()
+
     async def sign_ahead(self) -> None:
         """Have the head that this process wrote last signed before the transaction in which it must be, where that waits for a device.
         SignerUnavailable."""

@@ -13,10 +13,10 @@ from audit.witness.protocol import SIZE_LESS_THAN, Submission
 
 
 async def published_note(log: Log) -> Note:
-    """The latest published checkpoint; of a log that published none yet one over the tree without leaves, signed here. LogUnavailable."""
+    """The latest checkpoint that was published under the log's origin; before the first one over no leaves, signed here. LogUnavailable."""
     note = await log.checkpoint()
-    if note is not None:
-        return _parsed(note)
+    if note is not None and Checkpoint.parse((found := _parsed(note)).text).origin == log.origin:
+        return found
     now_s = int(log.now().timestamp())
     signers = log.signers.log_keys(log.origin, now_s)
     return await asyncio.to_thread(sign_checkpoint, Checkpoint(log.origin, 0, EMPTY_ROOT), signers, now_s)
@@ -41,8 +41,9 @@ async def keep(log: Log, note: Note, signatures: Sequence[Signature]) -> None:
 
 
 async def last_kept(log: Log, name: str) -> KeptCosignature | None:
-    """What this witness cosigned last, as far as is kept. LogUnavailable."""
-    return await log.read(lambda reads: last_of(reads.connection, name))
+    """What this witness cosigned last under the log's origin, as far as is kept. LogUnavailable."""
+    found = await log.read(lambda reads: last_of(reads.connection, name))
+    return None if found is None or found.size <= log.lineage.begins else found
 
 
 async def kept_of_each(log: Log) -> Sequence[KeptCosignature]:

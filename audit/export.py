@@ -97,7 +97,8 @@ class Contents:
 
 
 def trust_policy(log: Log) -> bytes:
-    """The log's public keys as C2SP vkeys, in canonical JSON. Publish it where the log's host cannot change it."""
+    """The log's public keys as C2SP vkeys, in canonical JSON; of a log that continues others, these and where each
+    ended. Publish it where the log's host cannot change it."""
     body = {
         "v": 1,
         "origin": log.origin,
@@ -105,7 +106,8 @@ def trust_policy(log: Log) -> bytes:
         "exports": [named(f"{log.origin}/exports", log.signers.exports.signer()).key.encode()],
         "permits": [named(f"{log.origin}/permits", log.signers.permits.signer()).key.encode()],
     }
-    return _json(body)
+    continued = [{"origin": item.origin, "until": item.until} for item in log.lineage.predecessors]
+    return _json({**body, "predecessors": continued} if continued else body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +242,8 @@ class _Bundle:
         self._nodes = Nodes(reads, self._size)
         known = activations(reads, self._size)
         self._rotations = statements(reads, self._size)
+        self._begins = log.lineage.begins
+        succeeded = {item.until for item in log.lineage.predecessors}
         if contents.indexes is None:
             proven = before(reads, contents.after, self._size, known) if contents.after else set()
             proven |= {index for index in self._rotations if index < contents.after}
@@ -248,7 +252,7 @@ class _Bundle:
             chosen = sorted(set(contents.indexes))
             if not chosen or chosen[-1] >= self._size:
                 raise ValueError("no such record")
-            proven = shipped = {*chosen, *deciding(reads, chosen, known), *self._rotations}
+            proven = shipped = {*chosen, *deciding(reads, chosen, known), *self._rotations, *succeeded}
         self._proven = sorted(proven)
         self._policies = kept(reads.connection, [digest for digest, index in known.items() if index in shipped])
 
@@ -256,9 +260,12 @@ class _Bundle:
         """In the order of the members' names."""
         contents, into = self._contents, BundleFile(file)
         into.add("README.md", README.encode())
-        earlier = {item.size: item.note for item in self._reads.earlier_checkpoints(self._size, EARLIER_CHECKPOINTS_MOST)}
+        published = self._reads.earlier_checkpoints(self._size, EARLIER_CHECKPOINTS_MOST, above=self._begins)
+        earlier = {item.size: item.note for item in published}
         for quorum in range(1, LINES_MOST // 2 + 1):
-            if (found := last_cosigned(self._reads, self._size - 1, quorum)) is None or found.size < contents.after:
+            if (found := last_cosigned(self._reads, self._size - 1, quorum)) is None or found.size < max(
+                contents.after, self._begins + 1
+            ):
                 break
             earlier[found.size] = cosigned_note(self._reads, found)
         for size, note in sorted({**earlier, self._size: self._last()}.items()):

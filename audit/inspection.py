@@ -45,7 +45,7 @@ def _verified(log: Log, reads: Reads, committed: int) -> list[StoreFinding]:
     head = log.stored_head(reads)
     if head.size < committed:
         seen.find("the stored log is shorter than what this process committed: was the tail cut?")
-    rules = RecordRules(log.origin, log.now())
+    rules = RecordRules(log.lineage, log.now())
     wanted = set(_checkpoint_sizes(reads, head.size))
     upto = cursor(reads.connection)
     for row in _rows(reads, head.size, lambda rows: check_index(reads, seen, rows, upto)):
@@ -101,7 +101,7 @@ def _check_checkpoints(log: Log, reads: Reads, seen: _WholeLog, size: int) -> No
 def check_checkpoint(log: Log, seen: Seen, row: Row[*tuple[object, ...]], root: bytes | None) -> None:
     """A row of published checkpoints: signed, and of this root."""
     try:
-        verified = log.signers.verify(Note.parse(str(row.note).encode()), log.origin)
+        verified = log.lineage.verify(log.signers, Note.parse(str(row.note).encode()))
     except NoteInvalid as error:
         seen.find(f"a published checkpoint does not verify ({error})")
         return

@@ -25,6 +25,7 @@ from audit.heads import LogHeads
 from audit.keyring import KeyRefused, SignerUnavailable
 from audit.keys import DataKey, KeyStore, SigningKeys
 from audit.leaf import Frame, LeafInvalid, Record, RecordKind, disclose, rfc3339, secrets_of
+from audit.lineage import Lineage, read_lineage
 from audit.merkle import inclusion_proof, range_root
 from audit.permits import Covered, LogPermitVerifier, Permit, instruction_digest, issue_beside
 from audit.rotation_records import RotationRecords
@@ -105,6 +106,7 @@ class Log:
         random: Callable[[int], bytes],
     ) -> None:
         self.origin = origin
+        self.lineage = Lineage(origin)
         self.writer_id = writer_id
         self.keys = keys
         self.signers = signers
@@ -154,9 +156,21 @@ class Log:
             if stored is None or stored.origin is None or origin not in (None, stored.origin):
                 raise LogCorrupt("the stored log is of another origin")
             log = under(stored.origin)
-            await log.read_long(log._committer.load)
+            await log.read_long(log._load)
             await database.write(log._committer.sign_stored)
         return log
+
+    def _load(self, reads: Reads) -> None:
+        self._committer.load(reads)
+        self.lineage = read_lineage(reads, self._committer.size, self.origin)
+
+    def under(self, origin: str) -> "Log":
+        """The same tree as this process knows it, to be gone on with under another origin: for `audit.succession` alone, which moves the
+        head in the same transaction. Both have one database: close either."""
+        given = {"origin": origin, "writer_id": self.writer_id, "clock": self._clock, "random": self._random}
+        made = Log(self._database, self.signers, self.keys, **given)  # type: ignore[arg-type]  # as they were given here
+        made._committer.take_over(self._committer)
+        return made
 
     async def read(self, question: Callable[[Reads], T]) -> T:
         """Ask the stored log, as part of a call. LogUnavailable when it does not answer."""
@@ -366,7 +380,7 @@ class Log:
     def _is_due(self, head: Head, last: Head, now_s: int) -> bool:
         """A log that grew is published at most once a second, one that did not each `SILENCE_MOST`."""
         try:
-            known = self.signers.verify(Note.parse(last.note.encode()), self.origin)
+            known = self.lineage.verify(self.signers, Note.parse(last.note.encode()))
         except NoteInvalid as error:
             raise LogCorrupt("the last checkpoint is not signed by this log") from error
         self.checkpoint_s, age_s = known.time_s, None if known.time_s is None else now_s - known.time_s

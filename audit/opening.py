@@ -43,6 +43,6 @@ async def open_sealed(log: Log, index: int) -> dict[str, str]:
     subject = str(fields.get("customer", "-"))
     retention, kind, time = (str(fields[name]) for name in ("retention", "kind", "time"))
     key = await log.keys.key_of(subject, retention)
-    disclosures = unseal(key, blob, SealBinding(log.origin, subject, retention, kind, time))
+    disclosures = unseal(key, blob, SealBinding(str(fields["log"]), subject, retention, kind, time))
     check_disclosed(fields, disclosures)
     return disclosures

@@ -51,11 +51,12 @@ def state_rotation(origin: str, purpose: KeyPurpose, name: str, old: RingKey, ne
     return Note(text, tuple(signatures)).encode()
 
 
-def read_rotation(statement: str, origin: str) -> Rotation:
-    """The rotation that this statement makes in the log of this origin. NoteInvalid unless both keys signed it, and nobody else."""
+def read_rotation(statement: str, *origins: str) -> Rotation:
+    """The rotation that this statement makes in a log of these origins. NoteInvalid unless both keys signed it, and nobody else."""
     note = Note.parse(statement.encode())
     lines = note.text.split("\n")
-    if len(lines) != 6 or lines[0] != f"{origin}/rotation" or _SECONDS.fullmatch(lines[2]) is None:
+    origin = lines[0].removesuffix("/rotation")
+    if len(lines) != 6 or origin == lines[0] or origin not in origins or _SECONDS.fullmatch(lines[2]) is None:
         raise NoteInvalid("not a rotation of a key of this log")
     rotation = Rotation(lines[1], int(lines[2]), VerifierKey.parse(lines[3]), VerifierKey.parse(lines[4]))
     old, new = rotation.old, rotation.new

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from audit.checkpoint import NoteInvalid
 from audit.encoding import b64url
 from audit.leaf import EndState, LeafInvalid, RecordKind
+from audit.lineage import Lineage
 from audit.rotation import read_rotation
 from audit.schema import check_canonical, check_needed, check_shapes, check_state, parse
 
@@ -24,7 +25,7 @@ RULES: Mapping[str, str] = {
     "form": "a record is canonical JSON (RFC 8785) of at most 65,535 bytes",
     "fields": "a record has known fields, kinds, decisions and end states only, nested ones too, each of its shape",
     "needed": "a record has what every record needs, and its kind: an end its call and intent, an intent its instruction",
-    "log": "a record is of this log",
+    "log": "a record is of the log of its range; the first of a successor says which log it follows, and from where",
     "state": "an end state is one of its kind",
     "sealed": "what is committed is sealed, and nothing is sealed without a commitment",
     "backwards": "no record is more than 15 minutes older than one before it",
@@ -65,7 +66,7 @@ class _Open:
 class RecordRules:
     """Every rule over a whole log, whose records come in order. Remembers sequences and open intents, not records."""
 
-    origin: str
+    lineage: Lineage
     until: datetime
     """The checkpoint's time, or now for a log in place."""
     breaches: list[Breach] = field(default_factory=list)
@@ -110,7 +111,7 @@ class RecordRules:
         except LeafInvalid:
             self._breach(rule, index)
             return None
-        if found["log"] != self.origin:
+        if not self.lineage.keeps(index, found):
             self._breach("log", index)
         try:
             check_state(found)
@@ -151,7 +152,7 @@ class RecordRules:
         facts = found["facts"]
         if isinstance(facts, dict) and "statement" in facts:
             try:
-                read_rotation(str(facts["statement"]), self.origin)
+                read_rotation(str(facts["statement"]), *self.lineage.origins)
             except NoteInvalid:
                 self._breach("rotated", index)
 

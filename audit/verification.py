@@ -212,7 +212,7 @@ async def stored_verification(log: Log) -> VerificationState | None:
     kept = await log.read(lambda reads: read_verification(reads.connection))
     if kept is None:
         return None
-    if not log.keys.vouched(_bound(log, kept.body), kept.mac):
+    if not any(log.keys.vouched(_bound(origin, kept.body), kept.mac) for origin in log.lineage.origins):
         raise LogCorrupt("what was kept of the background verification is not of this installation")
     told: dict[str, Any] = json.loads(kept.body)
     of_round, last = told["round"], told["last"]
@@ -223,12 +223,12 @@ async def stored_verification(log: Log) -> VerificationState | None:
 
 def _sealed(log: Log, state: VerificationState) -> KeptVerification:
     body = json.dumps(asdict(state))
-    return KeptVerification(body, log.keys.vouch(_bound(log, body)))
+    return KeptVerification(body, log.keys.vouch(_bound(log.origin, body)))
 
 
-def _bound(log: Log, body: str) -> bytes:
+def _bound(origin: str, body: str) -> bytes:
     """No head is one of these: the text of a head begins with `<origin>/head`."""
-    return f"{log.origin}/verification\n{body}".encode()
+    return f"{origin}/verification\n{body}".encode()
 
 
 def _begun(log: Log, reads: Reads, now_s: int) -> VerificationRound:
@@ -266,7 +266,7 @@ def _records(log: Log, reads: Reads, of_round: VerificationRound, seen: Seen) ->
         of_round.is_broken = True
     check_index(reads, seen, rows, of_round.indexed)
     published = published_roots(reads.connection, start, until)
-    rules, parsed, roots = RecordRules(log.origin, log.now()), {}, {}
+    rules, parsed, roots = RecordRules(log.lineage, log.now()), {}, {}
     for row in rows:
         if not isinstance(row.leaf, bytes):
             continue

@@ -73,7 +73,7 @@ RULES: Mapping[str, tuple[str, str]] = {
         "integrity",
         "a record has what every record needs, and its kind: an end its call and intent, an intent its instruction",
     ),
-    "log": ("integrity", "a record is of this log"),
+    "log": ("integrity", "a record is of the log of its range; the first of a successor says which log it follows, and from where"),
     "state": ("integrity", "an end state is one of its kind"),
     "sealed": ("integrity", "what is committed is sealed, and nothing is sealed without a commitment"),
     "backwards": ("order", "no record is more than 15 minutes older than one before it"),
@@ -149,6 +149,8 @@ class Bundle:
     told: Callable[[int, int], None]
     read_names: set[str] = field(default_factory=set)
     origin: str = ""
+    origins: Sequence[str] = ()
+    predecessors: Sequence[tuple[str, int]] = ()
     manifest: Json = field(default_factory=dict)
     trust: Mapping[str, list["Key"]] = field(default_factory=dict)
     successions: Mapping[str, list["Succession"]] = field(default_factory=dict)
@@ -164,6 +166,16 @@ class Bundle:
     @property
     def whole(self) -> bool:
         return self.manifest["whole"] is True
+
+    def in_line(self, index: int, found: Json) -> bool:
+        """Whether a record is of the log of its range, and the first of a range says which log it follows."""
+        facts = found.get("facts")
+        said = [facts.get(name) for name in ("word", "predecessor", "size")] if type(facts) is dict else [None] * 3
+        follows = found["kind"] == "admin" and said[0] == "log_succeeds" and type(said[2]) is int and (said[1], said[2])
+        ended = [each for each in self.predecessors if each[1] == index]
+        return ended in ([], [follows]) and found["log"] == next(
+            (name for name, end in self.predecessors if index < end), self.origin
+        )
 
     def read(self, name: str) -> bytes:
         """A member's content, looked at again: what is read is what was hashed."""
@@ -340,9 +352,23 @@ def use_keys(bundle: Bundle, found: Json) -> None:
     bundle.origin = text_of(found["origin"])
     if KEY_NAME.fullmatch(bundle.origin) is None:
         raise Finding("authenticity", "2. the trust policy names no log")
+    bundle.predecessors = continued(found.get("predecessors", []), bundle.origin)
+    bundle.origins = [bundle.origin, *(name for name, _ in bundle.predecessors)]
     bundle.trust = {role: [parse_key(each) for each in texts_of(found[role])] for role in ("log", "exports")}
     if not bundle.trust["exports"] or {1, 6} - {key.kind for key in bundle.trust["log"]}:
         raise Finding("authenticity", "2. the trust policy lacks a key")
+
+
+def continued(found: object, origin: str) -> list[tuple[str, int]]:
+    """The logs that this one continues, each with the index at which it ended: in their order, none twice."""
+    given = (
+        found if type(found) is list and all(type(each) is dict and each.keys() == {"origin", "until"} for each in found) else [{}]
+    )
+    line = [(text_of(each.get("origin", "")), whole_number(each.get("until", 0))) for each in given]
+    names, ends = [origin, *(name for name, _ in line)], [0, *(end for _, end in line)]
+    if not all(map(KEY_NAME.fullmatch, names)) or len(set(names)) != len(names) or ends != sorted(set(ends)):
+        raise Finding("authenticity", "2. the trust policy does not say in order which logs this one continues")
+    return line
 
 
 def own_file(name: str, raw: bytes, read: Callable[[str], Json | None]) -> Json:
@@ -365,11 +391,12 @@ Succession = list[tuple[int, Key]]
 """The keys of one duty in their order, each with the second since 1970 at which it began."""
 
 
-def read_rotation(raw: bytes, origin: str) -> tuple[int, Key, Key]:
+def read_rotation(raw: bytes, *origins: str) -> tuple[int, Key, Key]:
     """When the new key begins, the older one and the new one, after both signatures verified."""
     text, signatures = read_note(raw)
     head, _, begins, old, new = [*text.decode().split("\n"), *[""] * 4][:5]
-    if head != f"{origin}/rotation" or re.fullmatch(r"[1-9][0-9]{0,15}", begins, re.ASCII) is None or text.count(b"\n") != 5:
+    known = [f"{origin}/rotation" for origin in origins]
+    if head not in known or re.fullmatch(r"[1-9][0-9]{0,15}", begins, re.ASCII) is None or text.count(b"\n") != 5:
         raise Finding("authenticity", "2. not a rotation of a key of this log")
     keys = parse_key(old), parse_key(new)
     if (keys[0].name, keys[0].kind) != (keys[1].name, keys[1].kind) or keys[0] == keys[1] or len(signatures) != 2:
@@ -384,7 +411,7 @@ def read_rotation(raw: bytes, origin: str) -> tuple[int, Key, Key]:
 
 def step_rotations(bundle: Bundle, report: Report) -> None:
     names = [name for name in bundle.entries if name.startswith("rotations/")]
-    rotations = [read_rotation(bundle.read(name), bundle.origin) for name in names]
+    rotations = [read_rotation(bundle.read(name), *bundle.origins) for name in names]
     after, before = {old: (begins, new) for begins, old, new in rotations}, {new: (begins, old) for begins, old, new in rotations}
     if not len(after) == len(before) == len(set(rotations)):
         raise Finding("authenticity", "2. two keys follow the same one, or one follows two")
@@ -711,7 +738,7 @@ def commits(found: Json) -> bool:
     )
 
 
-def broken(leaf: bytes, origin: str) -> tuple[Json, list[str]]:
+def broken(leaf: bytes, index: int, bundle: Bundle) -> tuple[Json, list[str]]:
     """The record, and the rules that it breaks by itself."""
     try:
         found = json.loads(leaf)
@@ -727,7 +754,7 @@ def broken(leaf: bytes, origin: str) -> tuple[Json, list[str]]:
         return {}, ["needed"]
     if any((name in found) != (f"{name}_seq" in found) for name in ("customer", "conversation")):
         return {}, ["needed"]
-    rules = [] if found["log"] == origin else ["log"]
+    rules = [] if bundle.in_line(index, found) else ["log"]
     if "end_state" in found and found["end_state"] not in STATES.get(str(found["kind"]), ()):
         rules.append("state")
     if commits(found) != ("sealed" in found):
@@ -762,7 +789,7 @@ class Records:
 
     def take(self, index: int, leaf: bytes) -> Json:
         """The record, after every rule was looked at."""
-        found, rules = broken(leaf, self.bundle.origin)
+        found, rules = broken(leaf, index, self.bundle)
         for rule in rules:
             self.breach(rule, index)
         if found:
@@ -807,7 +834,7 @@ class Records:
             return
         statement, name = str(facts["statement"]).encode(), f"rotations/{index:016d}.note"
         try:
-            read_rotation(statement, self.bundle.origin)
+            read_rotation(statement, *self.bundle.origins)
         except (Finding, ValueError):
             self.breach("rotated", index)
         if name not in self.bundle.entries or self.bundle.read(name) != statement:

@@ -132,10 +132,10 @@ class Reads:
         published = self.checkpoint()
         return 0 if published is None else published.size
 
-    def earlier_checkpoints(self, size: int, most: int) -> list[Head]:
-        """Up to `most` published checkpoints of distinct sizes below `size`, the first and the rest spread evenly, oldest first."""
-        newest = select(func.max(checkpoints.c.id).label("id")).where(checkpoints.c.size < size).group_by(checkpoints.c.size)
-        known = sorted(self.connection.execute(newest).scalars())
+    def earlier_checkpoints(self, size: int, most: int, *, above: int) -> list[Head]:
+        """Up to `most` published checkpoints of distinct sizes in between, the first and the rest spread evenly, oldest first."""
+        newest = select(func.max(checkpoints.c.id).label("id")).where(checkpoints.c.size < size, checkpoints.c.size > above)
+        known = sorted(self.connection.execute(newest.group_by(checkpoints.c.size)).scalars())
         step = max(1, -(-len(known) // most))
         wanted = select(checkpoints.c.size, checkpoints.c.root, checkpoints.c.peaks, checkpoints.c.note)
         rows = self.connection.execute(wanted.where(checkpoints.c.id.in_(known[::step])).order_by(checkpoints.c.size)).all()

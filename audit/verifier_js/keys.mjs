@@ -17,6 +17,7 @@ async function policyOf(found, sha256) {
   if (wholeOf(found, "v") !== 1) throw untrusted("the trust policy is of another version");
   const origin = textIn(found, "origin");
   if (!isName(origin)) throw untrusted("the trust policy names no log");
+  const predecessors = continued(found.has("predecessors") ? found.get("predecessors") : [], origin);
   const trust = {};
   for (const role of ROLES) {
     trust[role] = [];
@@ -26,7 +27,19 @@ async function policyOf(found, sha256) {
   if (trust.exports.length === 0 || ![ED25519, MLDSA44].every((kind) => kinds.includes(kind))) {
     throw untrusted("the trust policy lacks a key");
   }
-  return { origin, trust };
+  return { origin, predecessors, origins: [origin, ...predecessors.map((each) => each.origin)], trust };
+}
+
+/** The logs that this one continues, each with the index at which it ended: in their order, none twice. */
+function continued(found, origin) {
+  const isOne = (each) => each instanceof Map && each.size === 2 && each.has("origin") && each.has("until");
+  const unclear = untrusted("the trust policy does not say in order which logs this one continues");
+  if (!Array.isArray(found) || !found.every(isOne)) throw unclear;
+  const line = found.map((each) => ({ origin: textIn(each, "origin"), until: wholeOf(each, "until") }));
+  const names = [origin, ...line.map((each) => each.origin)];
+  const rises = line.every(({ until }, at) => until > (at > 0 ? line[at - 1].until : 0));
+  if (!names.every(isName) || new Set(names).size !== names.length || !rises) throw unclear;
+  return line;
 }
 
 /** The auditor's own trust policy. InputUnreadable where it is none. */
@@ -63,11 +76,11 @@ export async function stepKeys(bundle, given) {
 }
 
 /** When the new key begins (seconds since 1970), the older key and the new one, after both signatures verified. */
-export async function readRotation(bytes, origin, primitives) {
+export async function readRotation(bytes, origins, primitives) {
   const { text, signatures } = readNote(bytes);
   const lines = textOf(text).split("\n");
-  const name = `${origin}/rotation`;
-  if (lines.length !== 6 || lines[0] !== name || !BEGINS.test(lines[2]) || lines[5] !== "") {
+  const name = lines[0];
+  if (lines.length !== 6 || !origins.some((each) => name === `${each}/rotation`) || !BEGINS.test(lines[2]) || lines[5] !== "") {
     throw untrusted("not a rotation of a key of this log");
   }
   const [old, next] = [await parseKey(lines[3], primitives.sha256), await parseKey(lines[4], primitives.sha256)];
@@ -84,10 +97,10 @@ export async function readRotation(bytes, origin, primitives) {
 }
 
 export async function stepRotations(bundle) {
-  const { archive, origin, primitives, report } = bundle;
+  const { archive, origins, primitives, report } = bundle;
   const [after, before, all] = [new Map(), new Map(), new Set()];
   for (const name of archive.in("rotations")) {
-    const { begins, old, next } = await readRotation(await archive.read(name), origin, primitives);
+    const { begins, old, next } = await readRotation(await archive.read(name), origins, primitives);
     after.set(old.identity, { begins, key: next });
     before.set(next.identity, { begins, key: old });
     all.add(`${begins} ${old.identity} ${next.identity}`);

@@ -113,7 +113,7 @@ const FINAL = ["executed", "rejected_by_core", "not_attempted"];
 export const ENDS = new Map([["outcome", FINAL], ["unknown", ["outcome_unknown"]], ["reconciled", FINAL]]);
 
 /** The record, or null where it cannot be read, and the rules that it breaks by itself. */
-export function readLeaf(bytes, origin) {
+export function readLeaf(bytes, index, { origin, predecessors }) {
   let found;
   try {
     found = bytes.length > LEAF_MOST ? null : parseJson(textOf(bytes));
@@ -127,10 +127,22 @@ export function readLeaf(bytes, origin) {
   const paired = ["customer", "conversation"].every((name) => found.has(name) === found.has(`${name}_seq`));
   if (!paired || !needed.every((name) => found.has(name))) return [null, ["needed"]];
   const rules = [];
-  if (found.get("log") !== origin) rules.push("log");
+  if (!inLine(found, index, origin, predecessors)) rules.push("log");
   if (found.has("end_state") && !(ENDS.get(found.get("kind")) ?? []).includes(found.get("end_state"))) rules.push("state");
   if (commits(found) !== found.has("sealed")) rules.push("sealed");
   return [found, rules];
+}
+
+/** Whether a record is of the log of its range, and continues the one that ended before it. */
+function inLine(found, index, origin, predecessors) {
+  const ended = predecessors.find(({ until }) => until === index);
+  if (ended !== undefined) {
+    const facts = found.get("facts");
+    const said = ["word", "predecessor", "size"].map((name) => facts?.get(name));
+    const [word, predecessor, size] = said;
+    if (found.get("kind") !== "admin" || word !== "log_succeeds" || predecessor !== ended.origin || size !== index) return false;
+  }
+  return found.get("log") === (predecessors.find(({ until }) => index < until)?.origin ?? origin);
 }
 
 /** Whether anything in the record is a commitment. */

@@ -15,7 +15,7 @@ export const RULES = {
   form: ["integrity", "a record is canonical JSON (RFC 8785) of at most 65,535 bytes"],
   fields: ["integrity", "a record has known fields, kinds, decisions and end states only, nested ones too, each of its shape"],
   needed: ["integrity", "a record has what every record needs, and its kind: an end its call and intent, an intent its instruction"],
-  log: ["integrity", "a record is of this log"],
+  log: ["integrity", "a record is of the log of its range; the first of a successor says which log it follows, and from where"],
   state: ["integrity", "an end state is one of its kind"],
   sealed: ["integrity", "what is committed is sealed, and nothing is sealed without a commitment"],
   backwards: ["order", "no record is more than 15 minutes older than one before it"],
@@ -49,7 +49,7 @@ export class Records {
 
   /** The record, or null where it cannot be read, after every rule was looked at. `hashed` is its leaf hash. */
   async take(index, leaf, hashed) {
-    const [found, rules] = readLeaf(leaf, this.bundle.origin);
+    const [found, rules] = readLeaf(leaf, index, this.bundle);
     for (const rule of rules) this.#breach(rule, index);
     if (found === null) return null;
     const time = this.#timed(index, found);
@@ -101,10 +101,10 @@ export class Records {
   async #rotate(index, found) {
     const statement = found.get("facts")?.get("statement");
     if (found.get("kind") !== "key.rotate" || statement === undefined) return;
-    const { archive, origin, primitives, report } = this.bundle;
+    const { archive, origins, primitives, report } = this.bundle;
     const bytes = bytesOf(String(statement));
     try {
-      await readRotation(bytes, origin, primitives);
+      await readRotation(bytes, origins, primitives);
     } catch (error) {
       if (!(error instanceof Finding)) throw error;
       this.#breach("rotated", index);

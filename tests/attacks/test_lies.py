@@ -41,7 +41,7 @@ async def honest(tmp_path: Path) -> AsyncIterator[Honest]:
 
 def broken_rules(honest: Honest, leaves: list[bytes]) -> set[tuple[str, int]]:
     """What the bank's own check says."""
-    rules = RecordRules(honest.log.origin, honest.clock())
+    rules = RecordRules(honest.log.lineage, honest.clock())
     for index, leaf in enumerate(leaves):
         rules.take(index, leaf, leaf_hash(leaf))
     rules.close()

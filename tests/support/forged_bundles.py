@@ -22,6 +22,7 @@ from audit.log import Log
 from audit.merkle import consistency_proof, inclusion_proof, leaf_hash, subtree_root
 from audit.query import Query
 from audit.rotation_records import rotate
+from audit.succession import KnownHead, SuccessionOrder, succeed
 from tests.support.bundles import Members, exported, leaves_of, lines, manifest_of, pack, signed, unpack
 from tests.support.json_spellings import NAMES, TOKENS, respelled
 from tests.support.lies import (
@@ -71,7 +72,7 @@ class Corpus:
 
 @asynccontextmanager
 async def corpus(folder: Path) -> AsyncIterator[Corpus]:
-    """Whole exports, selections and tails, of a log and of one whose keys were rotated."""
+    """Whole exports, selections and tails, of a log, of one whose keys were rotated, and of one that continues two others."""
     async with AsyncExitStack() as stack:
         honest = await stack.enter_async_context(honest_exports(folder / "honest"))
         every = leaves_of(unpack(await exported(honest.log, WHY)))
@@ -81,6 +82,7 @@ async def corpus(folder: Path) -> AsyncIterator[Corpus]:
             Source(honest.log, honest.selection, every, own),
             Source(honest.log, honest.tail, every, {**own, "after": honest.kept}),
             *await stack.enter_async_context(_rotated(folder / "rotated")),
+            *await stack.enter_async_context(_succeeded(folder / "succeeded")),
         ]
         yield Corpus(honest, sources)
 
@@ -99,6 +101,33 @@ async def _rotated(folder: Path) -> AsyncIterator[list[Source]]:
     clock.forward(11)
     intent = await log.append(an_intent(call_id="call_2", customer="C-0"))
     await log.append(an_end(intent.index, intent.leaf_hash, call_id="call_2", customer="C-0"))
+    whole = await exported(log, WHY, reveal=True)
+    some = await exported(log, WHY, query=Query(customer="C-0"))
+    every = leaves_of(unpack(await exported(log, WHY)))
+    yield [Source(log, whole, every, own), Source(log, some, every, own)]
+    await log.close()
+
+
+@asynccontextmanager
+async def _succeeded(folder: Path) -> AsyncIterator[list[Source]]:
+    """Keys are rotated under the first name and under the last one."""
+    clock = Clock()
+    log = await open_trail(folder, clock, Random(b"a third seed"))
+    await activate_rules(log)
+    for turn in range(3):
+        intent = await log.append(an_intent(call_id=f"call_{turn}", customer="C-0"))
+        if turn != 1:
+            for purpose in LOG_PURPOSES:
+                rotate(FileKeys(folder), purpose, log.origin, int(clock().timestamp()) + 1)
+        clock.forward(2)
+        await log.publish(force=True)
+        if turn < 2:
+            (size, root), lost = await log.head(), KnownHead(99, bytes(32), "a note", ())
+            log, _ = await succeed(log, SuccessionOrder(f"{ORIGIN}-{turn + 2}", size, root, lost, {}), lambda _connection: None)
+        await log.append(an_end(intent.index, intent.leaf_hash, call_id=f"call_{turn}", customer="C-0"))
+        clock.forward(2)
+    own = {"trust": trust_policy(log), "pinned": (await log.publish(force=True) or "").encode()}
+    await log.append(a_record(call_id="call_9", customer="C-0"))
     whole = await exported(log, WHY, reveal=True)
     some = await exported(log, WHY, query=Query(customer="C-0"))
     every = leaves_of(unpack(await exported(log, WHY)))
@@ -401,7 +430,36 @@ def _statement(dice: random.Random, corpus: Corpus, _source: Source) -> tuple[by
     return made_up(source, leaves, disclosures=0), source.own
 
 
+def _succession(dice: random.Random, corpus: Corpus, _source: Source) -> tuple[bytes, Own]:
+    """A log that continues others, where a record stands on the wrong side or says another thing, or the auditor knows another line."""
+    source = dice.choice([item for item in corpus.sources if item.log.lineage.predecessors])
+    leaves, policy = [json.loads(leaf) for leaf in source.leaves], json.loads(source.own["trust"])
+    ends = [item["until"] for item in policy["predecessors"]]
+    at, names = dice.choice([*ends, *(end - 1 for end in ends), dice.randrange(len(leaves))]), source.log.lineage.origins
+    match dice.randrange(4):
+        case 0:
+            leaves[at]["log"] = dice.choice([*names, "other.example/log"])
+        case 1:
+            values = dice.choice([*names, "log_succeeds", at, at + 1, True, None, ["x"], "x"])
+            leaves[at].setdefault("facts", {})[dice.choice(["word", "predecessor", "size"])] = values
+        case 2:
+            leaves[at]["kind"] = dice.choice(["log.start", "admin", "census"])
+        case _:
+            line = policy["predecessors"]
+            other = {"origin": dice.choice([*names, "é", "", 1]), "until": dice.choice([*ends, 0, 1, at, True, -1, 1.0, "1", None])}
+            line[dice.randrange(2)] |= dice.choice([{"until": other["until"]}, {"origin": other["origin"]}, {"more": 1}])
+            policy["predecessors"] = dice.choice(
+                [line, line[:1], line[1:], line[::-1], [*line, other], [other], [], {}, None, other]
+            )
+    own = {**source.own, "trust": canonical_bytes(policy)}
+    if dice.random() < 0.3:
+        return signed(source.log, {**unpack(source.raw), "trust.json": own.pop("trust")}), own
+    raw = made_up(source, [canonical_bytes(leaf) for leaf in leaves])
+    return raw, {name: text for name, text in own.items() if name != "after"}
+
+
 FORGERIES: Mapping[str, Forgery] = {
+    "succession": _succession,
     "bytes": _bytes,
     "members": _members,
     "names": _named,

@@ -162,7 +162,7 @@ def _checkpoint(log: Log, note: str | None, now: datetime) -> Sequence[tuple[str
         return [("checkpoint", said("state.no_checkpoint"), "waits")]
     try:
         parsed = Note.parse(note.encode())
-        stated_s = log.signers.verify(parsed, log.origin).time_s or 0
+        stated_s = log.lineage.verify(log.signers, parsed).time_s or 0
     except NoteInvalid:
         return [("checkpoint", said("state.bad_checkpoint"), "bad")]
     age_s = max(int(now.timestamp()) - stated_s, 0)
