@@ -224,6 +224,7 @@ def _extras(settings: Settings) -> _Findings:
         "operations_port": (bool(settings.operations_port), "operations", ("authlib", "jinja2")),
         "sandbox": (settings.sandbox == BUBBLEWRAP, "documents", DOCUMENT_MODULES),
         "timestamp_authorities": (bool(settings.timestamp_authorities), "timestamps", ("rfc3161_client",)),
+        "mcp": (settings.mcp, "mcp", ("mcp",)),
         "otlp_endpoint": (bool(settings.otlp_endpoint), "otlp", ("opentelemetry.exporter.otlp.proto.http",)),
     }
     for name, (is_set, extra, modules) in needed.items():

@@ -26,6 +26,7 @@ from gateway.app.health import readiness_of
 from gateway.app.keys import CONFIRM_PAGE, GatewayKeys
 from gateway.app.listening import Listening, both_bound, url_of
 from gateway.app.main import __version__, open_gateway
+from gateway.app.mcp import mcp_mounted
 from gateway.app.measures import Measuring
 from gateway.app.operations import operations_served
 from gateway.app.settings import Settings
@@ -79,7 +80,8 @@ def build_app(gateway: Gateway, *, started: Callable[[], None] = lambda: None) -
             chores = [asyncio.create_task(item) for item in (*running, *further)]
             started()
             try:
-                yield
+                async with mcp:
+                    yield
             finally:
                 for chore in chores:
                     chore.cancel()
@@ -96,6 +98,7 @@ def build_app(gateway: Gateway, *, started: Callable[[], None] = lambda: None) -
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     _mount(app, gateway)
+    mcp = mcp_mounted(app, gateway)
     return app
 
 

@@ -9,6 +9,7 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
+from gateway.app.door_settings import DoorSettings
 from gateway.app.kept_settings import KeptSettings
 from gateway.app.settings import Settings
 from gateway.app.trail_settings import TrailSettings
@@ -25,6 +26,8 @@ DECIDED: Mapping[str, object] = {
     "core_credential_file": "core.token",
 }
 """What an operator must decide, with what stands there until they do: an empty value, or where the file would lie beside this one."""
+
+_SOURCES = ("settings.py", "kept_settings.py", "trail_settings.py", "door_settings.py")
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "Where it keeps and where it listens": (
@@ -105,10 +108,8 @@ _WIDTH = 118
 @cache
 def texts() -> Mapping[str, str]:
     """What each setting is for: the string below its field."""
-    sources = [
-        ast.parse((files("gateway.app") / name).read_text()) for name in ("settings.py", "kept_settings.py", "trail_settings.py")
-    ]
-    classes = {Settings.__name__, KeptSettings.__name__, TrailSettings.__name__}
+    sources = [ast.parse((files("gateway.app") / name).read_text()) for name in _SOURCES]
+    classes = {Settings.__name__, KeptSettings.__name__, TrailSettings.__name__, DoorSettings.__name__}
     bodies = [node.body for source in sources for node in source.body if isinstance(node, ast.ClassDef) and node.name in classes]
     return {
         first.target.id: " ".join(second.value.value.split())

@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from gateway.app.door_settings import DoorSettings
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrailSettings:
+class TrailSettings(DoorSettings):
     """See `Settings`."""
 
     witnesses: tuple[str, ...] = ()

@@ -77,6 +77,16 @@ class Door:
     first_sight: FirstSight | None = None
     """Grants a mandate by template to who is seen for the first time; None: there are no templates."""
 
+    async def offered(self, customer: str) -> tuple[BankingFunction, ...]:
+        """The functions that this customer's assistant may be offered: granted, or open to all. Unavailable."""
+        granted = await self.book.granted(customer)
+        return tuple(
+            function
+            for function in self.functions
+            if not isinstance(function, ToolFunction)
+            and (function.name in granted or function.emergency or function.level is Level.L0)
+        )
+
     async def answer(self, request: Request, handler: Handler, *scopes: str, protects: bool = False) -> Response:
         """Authenticate, then handle, with a token of any of these scopes, within the rates of the customer and of the client. Who sent a
         proof is told the nonce of the next one (RFC 9449 section 8.2). `protects`: what a customer may need in an emergency.
@@ -295,13 +305,7 @@ async def _hear(door: Door, request: Request, principal: Principal) -> Response:
 
 
 async def _functions(door: Door, _request: Request, principal: Principal, *, shape: str) -> Response:
-    granted = await door.book.granted(principal.customer)
-    offered = [
-        function
-        for function in door.functions
-        if (function.name in granted or function.emergency or function.level is Level.L0) and not isinstance(function, ToolFunction)
-    ]
-    return json_answer({"data": definitions(offered, shape)})
+    return json_answer({"data": definitions(await door.offered(principal.customer), shape)})
 
 
 async def _call_status(door: Door, request: Request, principal: Principal, *, wait_s: int) -> Response:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import BigInteger, Connection, and_, bindparam, cast, func, insert, literal_column, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from audit.store.prepared import Asked, Prepared
 from gateway.domain.facts import DocumentText, HeardMessage, Use, Utterance, Utterances
@@ -130,6 +131,20 @@ class OpenConversation(Item[None]):
     def apply(self, connection: Connection) -> None:
         row = {"id": self.id, "customer": self.customer, "created_us": to_us(self.at), "turns": 0}
         _OPEN.one(connection, row)
+
+
+@dataclass(frozen=True, slots=True)
+class EnsureConversation(Item[None]):
+    """The conversation of this id, unless it is there: several requests may say so at once."""
+
+    id: str
+    customer: str
+    at: datetime
+
+    def apply(self, connection: Connection) -> None:
+        made = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+        row = {"id": self.id, "customer": self.customer, "created_us": to_us(self.at), "turns": 0}
+        connection.execute(made(CONVERSATIONS).values(row).on_conflict_do_nothing())
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ LATE_IMPORTS = {
     "gateway/app/development/composition.py",
     "gateway/app/runs.py",
     "gateway/app/people.py",
+    "gateway/app/mcp.py",
     "gateway/commands/reports.py",
     "gateway/doors/operations/audit/reports.py",
     "gateway/app/files.py",
@@ -292,7 +293,7 @@ def test_functions_are_short() -> None:
 
 
 def test_every_setting_and_every_code_is_documented() -> None:
-    sources = [parsed(ROOT / "gateway" / "app" / name) for name in ("settings.py", "kept_settings.py", "trail_settings.py")]
+    sources = [parsed(ROOT / "gateway" / "app" / name) for name in ("settings.py", "kept_settings.py", "trail_settings.py", "door_settings.py")]
     bodies = [node.body for source in sources for node in source.body if isinstance(node, ast.ClassDef)]
     documented = {
         first.target.id
