@@ -10,11 +10,11 @@ import pytest
 
 from audit import verify
 from tests.attacks import test_staff_evidence
-from tests.browser.test_evidence_pages import sign_in
 from tests.doors.conftest import Served
 from tests.doors.test_customers_word import dev, held
 from tests.support.chromium import DESKTOP, chromium, device
 from tests.support.peers import installed
+from tests.support.signing_in import begin, sign_in
 
 listener = test_staff_evidence.listener
 
@@ -53,16 +53,6 @@ def world(listener: tuple[Served, str]) -> World:
 def browser(world: World) -> Iterator[Any]:
     with chromium() as opened:
         yield opened
-
-
-def begin(page: Any, origin: str, name: str = "eve", case: str = "C-17") -> None:
-    """Sign in, and say what for."""
-    sign_in(page, origin, name, "auditor")
-    page.goto(origin + HOME)
-    page.get_by_label("What for").fill("a complaint about a payment")
-    page.get_by_label("Case", exact=True).fill(case)
-    page.get_by_role("button", name="Begin").click()
-    page.get_by_role("heading", name="Search the trail").wait_for()
 
 
 def looked_at(page: Any, world: World, place: Path, name: str) -> None:

@@ -148,6 +148,9 @@ async def test_the_overview_asks_nothing_and_leads_nobody_to_what_they_may_not(a
                 forms = [form for form in page.select("main form[action]") if "/work" not in str(form["action"])]
                 assert (len(forms) > 0) == may_ask
                 for form in forms:
+                    button = form.select_one("button")
+                    assert button is not None
+                    assert button["class"] == ["yes"], "the Enter key in a blank presses the first button"
                     blanks = {
                         str(item["name"]): "2026"
                         for item in form.select("input[name]:not([type=hidden])")
