@@ -254,3 +254,12 @@ def test_everything_works_without_scripts(world: World, browser: Any) -> None:
         page.get_by_role("link", name="Record", exact=False).first.click()
         page.get_by_text("The check here needs scripts").wait_for()
         assert page.get_by_role("button", name="Check here").count() == 0
+        page.get_by_role("link", name="Overview").click()
+        looked = page.get_by_role("form", name="Who looked at this customer?")
+        looked.get_by_label("Customer").fill("alice")
+        looked.get_by_role("button", name="Ask").click()
+        page.get_by_role("button", name="Keep Record").first.click()
+        page.get_by_role("button", name="Ask to take it away").click()
+        page.get_by_text("Another person must approve it.").first.wait_for()
+        page.goto(f"{world.origin}{HOME}/case")
+        page.get_by_text("waits for approval").first.wait_for()
