@@ -73,7 +73,7 @@ class StreamDefinition:
         if self.folder is not None:
             return f"{self.folder.name}/"
         parts = urlsplit(self.url)
-        return f"{parts.scheme}://{parts.hostname}" + ("" if parts.port is None else f":{parts.port}")
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
     def tls(self) -> ssl.SSLContext | None:
         """Whom its receiver must be, and who we are to it; None: plain HTTP, or no receiver. OSError and ssl.SSLError for bad files."""

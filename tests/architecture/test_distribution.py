@@ -90,3 +90,4 @@ def test_the_wheel_says_what_it_is_and_holds_what_it_needs(tmp_path: Path) -> No
     verifier = {path.relative_to(ROOT).as_posix() for path in (ROOT / "audit/verifier_js").rglob("*") if path.is_file()}
     assert {"audit/verifier_js/verify.mjs", "audit/verifier_js/vendor/hashes/LICENSE"} <= verifier <= set(names)
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == set(PACKAGES)
+    assert not any(name.endswith(".png") for name in names), "pictures are the guides'"

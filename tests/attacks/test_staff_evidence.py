@@ -413,6 +413,9 @@ def test_records_are_approved_by_their_indexes_in_one_spelling_and_no_other_reco
         ):
             refused = eve.post("/v1/approvals", json={"duty": "trail.export", "subject": {**ABOUT, **wrong}, "reason": "r"})
             assert (code(refused), refused.json()["error"]["param"]) == ((400, "invalid_request"), "records"), wrong
+        long = {"purpose": "é" * 500, "case": "é" * 500, "records": ",".join(str(index) for index in range(0, 1300, 2))}
+        refused = eve.post("/v1/approvals", json={"duty": "trail.export", "subject": long, "reason": "r"})
+        assert (code(refused), refused.json()["error"]["param"]) == ((400, "invalid_request"), "subject")
         beyond = {"duty": "trail.export", "subject": {**ABOUT, "records": "1,99999999"}, "reason": "r"}
         assert code(eve.post("/v1/approvals", json=beyond)) == (404, "not_found")
         body = asked(eve, "trail.export", {**ABOUT, "records": "4, 2,3"})

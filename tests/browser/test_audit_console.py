@@ -10,11 +10,11 @@ import pytest
 
 from audit import verify
 from tests.attacks import test_staff_evidence
-from tests.browser.test_evidence_pages import sign_in
 from tests.doors.conftest import Served
 from tests.doors.test_customers_word import dev, held
 from tests.support.chromium import DESKTOP, chromium, device
 from tests.support.peers import installed
+from tests.support.signing_in import begin, sign_in
 
 listener = test_staff_evidence.listener
 
@@ -53,16 +53,6 @@ def world(listener: tuple[Served, str]) -> World:
 def browser(world: World) -> Iterator[Any]:
     with chromium() as opened:
         yield opened
-
-
-def begin(page: Any, origin: str, name: str = "eve", case: str = "C-17") -> None:
-    """Sign in, and say what for."""
-    sign_in(page, origin, name, "auditor")
-    page.goto(origin + HOME)
-    page.get_by_label("What for").fill("a complaint about a payment")
-    page.get_by_label("Case", exact=True).fill(case)
-    page.get_by_role("button", name="Begin").click()
-    page.get_by_role("heading", name="Search the trail").wait_for()
 
 
 def looked_at(page: Any, world: World, place: Path, name: str) -> None:
@@ -264,3 +254,12 @@ def test_everything_works_without_scripts(world: World, browser: Any) -> None:
         page.get_by_role("link", name="Record", exact=False).first.click()
         page.get_by_text("The check here needs scripts").wait_for()
         assert page.get_by_role("button", name="Check here").count() == 0
+        page.get_by_role("link", name="Overview").click()
+        looked = page.get_by_role("form", name="Who looked at this customer?")
+        looked.get_by_label("Customer").fill("alice")
+        looked.get_by_role("button", name="Ask").click()
+        page.get_by_role("button", name="Keep Record").first.click()
+        page.get_by_role("button", name="Ask to take it away").click()
+        page.get_by_text("Another person must approve it.").first.wait_for()
+        page.goto(f"{world.origin}{HOME}/case")
+        page.get_by_text("waits for approval").first.wait_for()

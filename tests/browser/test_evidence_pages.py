@@ -11,6 +11,7 @@ from tests.attacks import test_staff_evidence
 from tests.browser.test_confirm_page import contrast
 from tests.doors.conftest import Served
 from tests.support.chromium import DESKTOP, PHONE, chromium, device
+from tests.support.signing_in import sign_in
 
 listener = test_staff_evidence.listener
 
@@ -19,15 +20,6 @@ listener = test_staff_evidence.listener
 def browser(listener: tuple[Served, str]) -> Iterator[Any]:
     with chromium() as opened:
         yield opened
-
-
-def sign_in(page: Any, origin: str, name: str, role: str) -> None:
-    page.goto(f"{origin}/sign-in")
-    page.get_by_label("Your name").fill(name)
-    page.get_by_label("officer").set_checked(role == "officer")
-    page.get_by_label(role).check()
-    page.get_by_role("button", name="Sign in").click()
-    page.get_by_role("button", name="Sign out").wait_for()
 
 
 def readable(page: Any, size: dict[str, int]) -> None:

@@ -148,6 +148,9 @@ async def test_the_overview_asks_nothing_and_leads_nobody_to_what_they_may_not(a
                 forms = [form for form in page.select("main form[action]") if "/work" not in str(form["action"])]
                 assert (len(forms) > 0) == may_ask
                 for form in forms:
+                    button = form.select_one("button")
+                    assert button is not None
+                    assert button["class"] == ["yes"], "the Enter key in a blank presses the first button"
                     blanks = {
                         str(item["name"]): "2026"
                         for item in form.select("input[name]:not([type=hidden])")
@@ -167,6 +170,7 @@ async def test_the_overview_asks_nothing_and_leads_nobody_to_what_they_may_not(a
     [
         ("payments", {"during": "2026-03", "over": "500EUR", "new_payee": "on"}, None),
         ("looked", {"customer": 'C-1" kind:read'}, looks_at('C-1" kind:read')),
+        ("shown", {"customer": "C-1"}, looks_at("C-1", by_chance=True)),
         ("agent", {"agent": "app", "switch": "kill_0"}, Query(agent="app", while_switch="kill_0")),
         ("held", {"during": "2026"}, parse_question("decision:challenge during:2026")),
         ("confirmed", {"customer": "alice"}, Query(customer="alice", kinds=(RecordKind.CONFIRMATION,))),
@@ -188,7 +192,7 @@ def test_no_blank_changes_another_part_of_its_question(text: str, ready: ReadyQu
         query = parse_question(asked)
     except QuestionInvalid:
         return
-    words = {"about", "customer", "agent", "while_switch", "amount", "new_payee", "since", "until"}
+    words = {"about", "shown", "customer", "agent", "while_switch", "amount", "new_payee", "since", "until"}
     fixed = parse_question(ready.words)
     changed = {item.name for item in fields(Query) if getattr(query, item.name) != getattr(fixed, item.name)}
     assert changed <= words & {

@@ -55,8 +55,6 @@ class ApprovalDesk:
         wanted = await body_as(NewApproval, request)
         if wanted.duty not in tuple(Duty):
             raise RequestFault(Fault.INVALID_REQUEST, f"duty: must be one of {', '.join(approvable())}", param="duty")
-        if len(canonical(wanted.subject).encode()) > SUBJECT_BYTES_MOST:
-            raise RequestFault(Fault.INVALID_REQUEST, f"subject: has more than {SUBJECT_BYTES_MOST} bytes", param="subject")
         duty = Duty(wanted.duty)
         told_apart = duty is Duty.EXPORT and wanted.subject.keys() & {"question", "records"}
         subject = in_members(wanted.subject) if told_apart else wanted.subject
@@ -66,9 +64,11 @@ class ApprovalDesk:
     async def asked(
         self, door: StaffDoor, signed_in: SignedIn, duty: Duty, subject: Mapping[str, object], reason: str
     ) -> StaffApproval:
-        """RequestFault where this person may not ask it, for records that the log does not have, or of a customer of whom nothing is on
-        record: an approval would be the first thing that is. That look is on record, as a question to the trail."""
+        """RequestFault where this person may not ask it, for too long a subject, for records that the log does not have, or of a customer
+        of whom nothing is on record: an approval would be the first thing that is. That look is on record, as a question to the trail."""
         door.require(signed_in, duty)
+        if len(canonical(subject).encode()) > SUBJECT_BYTES_MOST:
+            raise RequestFault(Fault.INVALID_REQUEST, f"subject: has more than {SUBJECT_BYTES_MOST} bytes", param="subject")
         try:
             if duty.rule.needs_approval and (customer := customer_of(canonical(subject))) is not None:
                 why = Why(auditor=signed_in.member.subject, purpose=reason, case_id="approvals.ask")

@@ -9,7 +9,7 @@ import pytest
 from audit.disclosure import value_of
 from audit.opening import NotSealed, open_sealed
 from gateway.app.settings import Settings
-from gateway.app.stream_files import stream_findings
+from gateway.app.stream_files import StreamDefinition, stream_findings
 from tests.support.teller import teller
 
 GOOD = '[[stream]]\nname = "soc"\nurl = "https://siem.bank.example/in"\n'
@@ -46,6 +46,19 @@ def test_what_is_unsafe_in_the_file_is_a_finding(tmp_path: Path, text: str, code
     (tmp_path / "open").write_text("secret")
     (tmp_path / "open").chmod(0o644)
     assert codes(tmp_path, text) == ([] if code is None else [code])
+
+
+@pytest.mark.parametrize(
+    ("definition", "place"),
+    [
+        (StreamDefinition(name="s", url="https://token@siem.example:8443/in/secret?key=secret"), "https://siem.example:8443"),
+        (StreamDefinition(name="s", url="https://[::1]:9/secret#secret"), "https://[::1]:9"),
+        (StreamDefinition(name="s", url="syslog-tls://siem.example:6514"), "syslog-tls://siem.example:6514"),
+        (StreamDefinition(name="s", folder=Path("/srv/secret/lines")), "lines/"),
+    ],
+)
+def test_where_a_stream_goes_is_told_without_what_an_address_may_keep_secret(definition: StreamDefinition, place: str) -> None:
+    assert definition.place == place
 
 
 @pytest.mark.parametrize("form", ["ocsf", "ecs", "cef", "json"])

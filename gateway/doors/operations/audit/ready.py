@@ -54,6 +54,7 @@ class ReadyQuestion:
 
 _DURING = Blank("during", "during")
 _CUSTOMER = Blank("customer", "customer")
+_LOOKS = question_text(Query(kinds=looks_at("").kinds))
 
 QUESTIONS = (
     ReadyQuestion(
@@ -61,7 +62,8 @@ QUESTIONS = (
         "function:initiate_transfer outcome:refused",
         (_DURING, Blank("over", "amount", before=">"), Blank("new_payee", "new_payee", ticked="yes")),
     ),
-    ReadyQuestion("looked", question_text(Query(kinds=looks_at("x").kinds)), (Blank("customer", "about"),)),
+    ReadyQuestion("looked", _LOOKS, (Blank("customer", "about"),)),
+    ReadyQuestion("shown", _LOOKS, (Blank("customer", "shown"),)),
     ReadyQuestion("agent", "", (Blank("agent", "agent"), Blank("switch", "while_switch"))),
     ReadyQuestion("held", "decision:challenge", (_DURING,)),
     ReadyQuestion("confirmed", "kind:confirmation", (_CUSTOMER,)),
