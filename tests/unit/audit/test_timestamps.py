@@ -4,6 +4,8 @@ import asyncio
 import json
 import logging
 import re
+import shlex
+import zipfile
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -28,6 +30,7 @@ from gateway.doors.operations.audit.stamps_state import STAMPED_LATE_S, stamps
 from gateway.oversight.timestamps import AGAIN_S, QUERY_TYPE, REPLY_TYPE, Timestamps
 from gateway.oversight.witnesses import WitnessAnswer, WitnessClient, WitnessSilent
 from tests.support.bundles import bundled, signed, unpack
+from tests.support.guides import ROOT
 from tests.support.timestamping import URL, OpensslAuthority, openssl, served
 from tests.trail import Clock, a_record, activate_rules
 
@@ -318,7 +321,9 @@ def report_of(bundle: bytes, log: Log, tsa: OpensslAuthority) -> verify.Report:
 
 
 @pytest.mark.usefixtures("both_verifiers")
-async def test_a_bundle_holds_what_was_stamped_and_openssl_verifies_it(log: Log, tsa: OpensslAuthority, tmp_path: Path) -> None:
+async def test_a_bundle_holds_what_was_stamped_and_the_lines_of_the_guide_verify_it(
+    log: Log, tsa: OpensslAuthority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await activate_rules(log)
     await grown(log)
     at = stamping(log, tsa)
@@ -330,11 +335,17 @@ async def test_a_bundle_holds_what_was_stamped_and_openssl_verifies_it(log: Log,
     members = unpack(raw)
     stamped = sorted(name for name in members if name.startswith("timestamps/"))
     assert stamped == [f"timestamps/{size:016d}-0.{kind}" for size in (2, 3) for kind in ("note", "tsr")]
-    for name in stamped:
-        (tmp_path / Path(name).name).write_bytes(members[name])
+    for name, content in (("evidence.zip", raw), ("trust.json", trust_policy(log)), ("roots.pem", tsa.root.read_bytes())):
+        (tmp_path / name).write_bytes(content)
+    with zipfile.ZipFile(tmp_path / "evidence.zip") as archive:
+        archive.extractall(tmp_path, [name for name in archive.namelist() if name.startswith("timestamps/")])
+    monkeypatch.chdir(tmp_path)
+    guide = (ROOT / "audit" / "README.md").read_text().splitlines()
+    (asked,) = [line for line in guide if line.endswith("--tsa roots.pem")]
+    assert await asyncio.to_thread(main, shlex.split(asked.replace("BUNDLE", "evidence.zip"))[1:]) == 0
+    (asked,) = [line for line in guide if line.startswith("openssl ts -verify")]
     for size in (2, 3):
-        names = [tmp_path / f"{size:016d}-0.{kind}" for kind in ("note", "tsr")]
-        assert b"OK" in openssl("ts", "-verify", "-data", names[0], "-in", names[1], "-CAfile", tsa.root)
+        assert b"OK" in openssl(*shlex.split(asked.replace("SIZE", f"{size:016d}"))[1:])
     plain = verify.verify(raw, trust=trust_policy(log))
     assert plain.good, plain.findings
     assert "2 time stamps (RFC 3161), not checked" in plain.notes
