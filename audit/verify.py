@@ -67,6 +67,7 @@ STAMPS_UNCHECKED = " time stamps (RFC 3161), not checked"
 FOR_PEOPLE = frozenset({"README.md", "verify.py", MANIFEST})
 Json = dict[str, object]
 Test = Callable[[object], bool]
+Steps = Sequence[Callable[["Bundle", "Report"], None]]
 
 RULES: Mapping[str, tuple[str, str]] = {
     "form": ("integrity", "a record is canonical JSON (RFC 8785) of at most 65,535 bytes"),
@@ -208,7 +209,7 @@ def verify(
     after: bytes | None = None,
     witnesses: Sequence["Key"] = (),
     quorum: int | None = None,
-    further: Sequence[Callable[[Bundle, Report], None]] = (),
+    further: Steps = (),
     told: Callable[[int, int], None] = lambda done, all_of: None,
 ) -> Report:
     """Verify a bundle against a trust policy, a pinned checkpoint and the one that it continues, each optional. InputUnreadable for one
@@ -1206,11 +1207,7 @@ def seconds(time: str) -> float:
 OWN_FILES = {"trust": "trust", "pinned": "pinned", "after": "after_checkpoint"}
 
 
-def main(
-    arguments: Sequence[str] | None = None,
-    write: Callable[[str], object] = sys.stdout.write,
-    further: Sequence[Callable[[Bundle, Report], None]] = (),
-) -> int:
+def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] = sys.stdout.write, further: Steps = ()) -> int:
     parser = argparse.ArgumentParser(description="Verify an evidence bundle of a Tellergate log.")
     parser.add_argument("bundle", type=Path)
     parser.add_argument("--json", action="store_true", help="print the report as one JSON object")

@@ -22,8 +22,8 @@ from audit.log import Log
 from audit.merkle import consistency_proof, inclusion_proof, leaf_hash, subtree_root
 from audit.query import Query
 from audit.rotation_records import rotate
-from audit.succession import KnownHead, SuccessionOrder, succeed
 from audit.store.timestamps import KeptTimestamp, keep_timestamp, latest_published
+from audit.succession import KnownHead, SuccessionOrder, succeed
 from tests.support.bundles import Members, exported, leaves_of, lines, manifest_of, pack, signed, unpack
 from tests.support.json_spellings import NAMES, TOKENS, respelled
 from tests.support.lies import (
