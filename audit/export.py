@@ -8,6 +8,7 @@ for the manifest's time.
 import base64
 import json
 import tempfile
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -44,9 +45,16 @@ from audit.store.cosignatures import LINES_MOST, lines_over
 from audit.store.find import Filter, customers_of
 from audit.store.policies import kept
 from audit.store.reads import LogCorrupt, Nodes, Reads, StoredLeaf
+from audit.store.timestamps import KeptTimestamp, first_timestamps, newest_timestamps, oldest_first
 
 EARLIER_CHECKPOINTS_MOST = 8
 """Notes of earlier checkpoints in a bundle. Proofs it has for all of them, or for those that the auditor named."""
+
+STAMPS_MOST = 16
+"""Time stamps in a bundle, about: half of them the newest."""
+
+STAMPS_OF_SIZE = 10
+"""Of trees of one size: their names have one digit."""
 
 SHOWN_MOST = 1000
 """Customers whom the record of an export names by pseudonym: a leaf has at most 65,535 bytes."""
@@ -66,6 +74,8 @@ consistency/      earlier checkpoints are prefixes of the last (RFC 6962 section
 disclosures/      index, path and RFC 9901 disclosure of what was revealed
 trust.json        the public keys; get your own copy from the bank on another way, and pass it as --trust
 rotations/        each rotation of a signing key, under the index of its record: signed by the key before it and by the new one
+timestamps/       checkpoints as they were published, each with the token of a time stamp authority over it (RFC 3161):
+                  openssl ts -verify -data NOTE -in TSR -CAfile ROOTS
 policy/           the bundles of rules that decided, each under its SHA-256, by which records name it
 manifest.note     size and SHA-256 of every other member, signed by the export key (C2SP signed-note)
 verify.py         checks all of this; needs Python 3.11 and the package `cryptography` (50 or newer)
@@ -268,6 +278,8 @@ class _Bundle:
             ):
                 break
             earlier[found.size] = cosigned_note(self._reads, found)
+        stamps = self._stamps()
+        earlier |= {item.checkpoint.size: self._cosigned(item) for item in stamps}
         for size, note in sorted({**earlier, self._size: self._last()}.items()):
             into.add(f"checkpoints/{size:016d}.note", note.encode())
         into.add_lines("consistency", self._prefixes(earlier))
@@ -280,6 +292,8 @@ class _Bundle:
         into.add_lines("proofs", (_line(index, inclusion_proof(index, self._size, self._nodes)) for index in self._proven))
         for index, statement in self._rotations.items():
             into.add(f"rotations/{index:016d}.note", statement.encode())
+        for name, content in _stamp_members(stamps):
+            into.add(name, content)
         into.add("trust.json", trust_policy(self._log))
         into.add("verify.py", _VERIFIER)
         about = {
@@ -301,6 +315,21 @@ class _Bundle:
         """The checkpoint that all is under, with the cosignatures that are kept over it."""
         root = Checkpoint.parse(Note.parse(self._note.encode()).text).root
         return self._note + "".join(lines_over(self._reads.connection, self._size, root))
+
+    def _stamps(self) -> Sequence[KeptTimestamp]:
+        """The newest ones; of a selection also the first that is over each of its records, as far as there is room."""
+        least, connection = max(self._contents.after, 1), self._reads.connection
+        found = newest_timestamps(connection, least, self._size, STAMPS_MOST // 2)
+        covered = 0
+        for index in sorted(self._contents.indexes or ()):
+            if index >= covered and len(found) < STAMPS_MOST:
+                first = first_timestamps(connection, index + 1, self._size)
+                found += first
+                covered = first[0].checkpoint.size if first else self._size
+        return oldest_first(found)
+
+    def _cosigned(self, stamp: KeptTimestamp) -> str:
+        return stamp.checkpoint.note + "".join(lines_over(self._reads.connection, stamp.checkpoint.size, stamp.checkpoint.root))
 
     def _records(self) -> Iterator[bytes]:
         tail = range(self._contents.after, self._size) if self._contents.indexes is None else range(0)
@@ -326,6 +355,18 @@ class _Bundle:
             path = consistency_proof(old, self._size, self._nodes)
             whole = [range_root(0, old, self._nodes)] if old & (old - 1) == 0 else []
             yield _line(old, [*whole, *path])
+
+
+def _stamp_members(stamps: Sequence[KeptTimestamp]) -> Iterator[tuple[str, bytes]]:
+    """Those over trees of one size are numbered."""
+    counts: Counter[int] = Counter()
+    for stamp in sorted(stamps, key=lambda item: item.checkpoint.size):
+        size = stamp.checkpoint.size
+        if counts[size] < STAMPS_OF_SIZE:
+            name = f"timestamps/{size:016d}-{counts[size]}"
+            yield f"{name}.note", stamp.checkpoint.note.encode()
+            yield f"{name}.tsr", stamp.token
+            counts[size] += 1
 
 
 def _peaks(size: int, nodes: Nodes) -> Iterator[bytes]:

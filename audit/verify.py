@@ -62,9 +62,12 @@ MEMBER = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*
 KEY_NAME = re.compile(r"[!-*,-~]{1,255}", re.ASCII)
 INDEX = re.compile(rb"0|[1-9][0-9]{0,15}", re.ASCII)
 MANIFEST = "manifest.note"
+STAMP = re.compile(r"timestamps/[0-9]{16}-[0-9]\.(note|tsr)", re.ASCII)
+STAMPS_UNCHECKED = " time stamps (RFC 3161), not checked"
 FOR_PEOPLE = frozenset({"README.md", "verify.py", MANIFEST})
 Json = dict[str, object]
 Test = Callable[[object], bool]
+Steps = Sequence[Callable[["Bundle", "Report"], None]]
 
 RULES: Mapping[str, tuple[str, str]] = {
     "form": ("integrity", "a record is canonical JSON (RFC 8785) of at most 65,535 bytes"),
@@ -206,11 +209,12 @@ def verify(
     after: bytes | None = None,
     witnesses: Sequence["Key"] = (),
     quorum: int | None = None,
+    further: Steps = (),
     told: Callable[[int, int], None] = lambda done, all_of: None,
 ) -> Report:
     """Verify a bundle against a trust policy, a pinned checkpoint and the one that it continues, each optional. InputUnreadable for one
     of these three, OSError for a file that cannot be read; nothing else. `quorum`: so many of the witnesses with these keys must have
-    cosigned a checkpoint; None: all. `told` hears of records done, and of how many.
+    cosigned a checkpoint; None: all. `further` steps come last. `told` hears of records done, and of how many.
     """
     report = Report()
     with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
@@ -223,7 +227,7 @@ def verify(
             if witnesses:
                 step_witnesses(bundle, quorum, report)
             step_records(bundle, report)  # 5, 6 and 9
-            for step in (step_order, step_freshness, step_policies):  # 7, 8 and 10
+            for step in (step_order, step_freshness, step_policies, *further):  # 7, 8 and 10
                 step(bundle, report)
         except Finding as finding:
             report.find(finding.args[0], finding.args[1])
@@ -1087,7 +1091,10 @@ def step_policies(bundle: Bundle, report: Report) -> None:
     for digest in sorted(bundle.decided - kept):
         report.notes.append(f"the bundle of rules {digest} decided and is not in policy/")
     report.facts["policies"] = sorted(kept)
-    for name in bundle.entries.keys() - bundle.read_names - FOR_PEOPLE:
+    stamps = {name for name in bundle.entries if STAMP.fullmatch(name)}
+    if stamps:
+        report.notes.append(f"{sum(name.endswith('.tsr') for name in stamps)}{STAMPS_UNCHECKED}")
+    for name in bundle.entries.keys() - bundle.read_names - FOR_PEOPLE - stamps:
         report.notes.append(f"nobody reads the member {name}")
 
 
@@ -1200,7 +1207,7 @@ def seconds(time: str) -> float:
 OWN_FILES = {"trust": "trust", "pinned": "pinned", "after": "after_checkpoint"}
 
 
-def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] = sys.stdout.write) -> int:
+def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] = sys.stdout.write, further: Steps = ()) -> int:
     parser = argparse.ArgumentParser(description="Verify an evidence bundle of a Tellergate log.")
     parser.add_argument("bundle", type=Path)
     parser.add_argument("--json", action="store_true", help="print the report as one JSON object")
@@ -1223,7 +1230,7 @@ def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] 
         witnesses = [parse_key(text, (4, 6)) for text in given.witness]
         if given.witness_quorum is not None and not 0 < given.witness_quorum <= len({key.name for key in witnesses}):
             parser.error("--witness-quorum is from 1 to the number of witnesses named by --witness")
-        report = verify(given.bundle, witnesses=witnesses, quorum=given.witness_quorum, told=told, **own)
+        report = verify(given.bundle, witnesses=witnesses, quorum=given.witness_quorum, further=further, told=told, **own)
     except OSError as error:
         parser.error(f"cannot read {error.filename}")
     except (Finding, ValueError, IndexError):

@@ -24,6 +24,7 @@ export { RULES } from "./records.mjs";
 const FRESH = 60n * MICROSECONDS;
 const INDEX = /^(?:0|[1-9][0-9]{0,15})$/;
 const FOR_PEOPLE = new Set(["README.md", "verify.py", MANIFEST]);
+const STAMP = /^timestamps\/[0-9]{16}-[0-9]\.(note|tsr)$/;
 
 /**
  * Verify a bundle: a Uint8Array, a Blob, or anything with a `size` and a `read(offset, length)`. `trust`, `pinned` and `after` are bytes
@@ -183,7 +184,11 @@ async function stepPolicies({ archive, decided, primitives, report }) {
     report.notes.push(`the bundle of rules ${digest} decided and is not in policy/`);
   }
   report.facts.policies = [...kept].sort();
+  const stamps = [...archive.entries.keys()].filter((name) => STAMP.test(name));
+  if (stamps.length > 0) {
+    report.notes.push(`${stamps.filter((name) => name.endsWith(".tsr")).length} time stamps (RFC 3161), not checked`);
+  }
   for (const name of archive.entries.keys()) {
-    if (!archive.readNames.has(name) && !FOR_PEOPLE.has(name)) report.notes.push(`nobody reads the member ${name}`);
+    if (!archive.readNames.has(name) && !FOR_PEOPLE.has(name) && !STAMP.test(name)) report.notes.push(`nobody reads the member ${name}`);
   }
 }

@@ -87,8 +87,7 @@ async def open_gateway(settings: Settings, composition: Composition, *, clock: C
     """Build every part, recover what was left open, and start. UnsafeSettings, HistoryUnknown where the databases are not of this version
     and the composition may not upgrade them, or the exception of the part that does not open."""
     composition.check(settings)
-    data = settings.data
-    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     async with contextlib.AsyncExitStack() as undo:
         places = places_of(settings)
         await refuse_alone(places)
@@ -97,7 +96,7 @@ async def open_gateway(settings: Settings, composition: Composition, *, clock: C
         if not composition.may_upgrade:
             await refuse_unmade(places)
         storage = file_keys(
-            data, settings.key_passphrase_file, may_be_plain=composition.keys_may_be_plain, token=token_of(settings)
+            settings.data, settings.key_passphrase_file, may_be_plain=composition.keys_may_be_plain, token=token_of(settings)
         )
         undo.callback(storage.close)
         log = await open_log(places, writer_id=name, clock=clock, may_upgrade=composition.may_upgrade, storage=storage)
@@ -116,7 +115,6 @@ async def open_gateway(settings: Settings, composition: Composition, *, clock: C
         asked = await undo.enter_async_context(contextlib.AsyncExitStack())
         asked.push_async_callback(core.close)
         witnesses = await asked.enter_async_context(witnesses_of(settings, log))  # before anything is appended
-        timestamps = await asked.enter_async_context(timestamps_of(settings, log))
         runner = code_runner(settings)
         code = None if runner is None else await asked.enter_async_context(runner)
         found = await policies_at_start(book, log, settings.policy_officers, offered.functions, composition.shipped(offered))
@@ -131,7 +129,7 @@ async def open_gateway(settings: Settings, composition: Composition, *, clock: C
             activated=found.activated,
             log=log,
             witnesses=witnesses,
-            timestamps=timestamps,
+            timestamps=await asked.enter_async_context(timestamps_of(settings, log)),
             book=book,
             core=core,
             code=code,
@@ -217,9 +215,8 @@ def _assembled(opened: _Opened) -> Gateway:
     )
     files = files_of(settings, book, opened.log)
     tools = ServedTools() if files is None else files.tools(opened.code, records)
-    pipeline = _pipeline(
-        opened, proposals, rates, telemetry(instruments, ids, opened.core.breaker, settings.trace_share), tools.by_name
-    )
+    told_of_calls = telemetry(instruments, ids, opened.core.breaker, settings.trace_share)
+    pipeline = _pipeline(opened, proposals, rates, told_of_calls, tools.by_name)
     return Gateway(
         settings=settings,
         composition=opened.composition,

@@ -9,12 +9,14 @@ from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
 from adapters.alarms import ALARM, CoreAlarm, code_of
+from gateway.app.clock import Clock
 from gateway.app.gateway import Gateway
 from gateway.app.health import readiness_of
 from gateway.domain.alarms import Alarm
 from gateway.oversight.background_verification import BackgroundVerification
 from gateway.oversight.health import DependencyState
 from gateway.oversight.streams import Streams, StreamStanding
+from gateway.oversight.timestamps import Timestamps, shown
 
 READY_EACH_S = 5.0
 
@@ -74,6 +76,7 @@ def watch(meter: Meter, gateway: Gateway) -> None:
     _counted(meter, "tellergate.confirmations", "word", spoken, "What customers said to what waited for them")
     if gateway.webhooks is not None:
         _counted(meter, "tellergate.webhooks", "outcome", gateway.webhooks.tries, "Tries to tell late outcomes")
+    _watch_timestamps(meter, gateway.timestamps, clock)
     if gateway.streams is not None:
         _watch_streams(meter, gateway.streams)
     if gateway.running.files is not None and (meant := gateway.running.files.meant) is not None:
@@ -107,6 +110,21 @@ def _watch_verification(meter: Meter, verification: BackgroundVerification) -> N
 
     meter.create_observable_gauge("tellergate.verification.age", [age], "s", "Since the whole stored log was verified last")
     meter.create_observable_gauge("tellergate.verification.size", [size], description="Records that were verified then")
+
+
+def _watch_timestamps(meter: Meter, timestamps: Timestamps | None, clock: Clock) -> None:
+    """Of each authority, as this process last saw: each minute."""
+
+    if timestamps is None:
+        return
+
+    def age(_options: CallbackOptions) -> Iterable[Observation]:
+        now_s = clock().timestamp()
+        return [Observation(now_s - at_s, {"authority": shown(name)}) for name, at_s in sorted(timestamps.stamped_s.items())]
+
+    meter.create_observable_gauge(
+        "tellergate.timestamp.age", [age], "s", "Since an authority stamped the log last, by its own clock"
+    )
 
 
 def _watch_streams(meter: Meter, streams: Streams) -> None:

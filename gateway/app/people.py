@@ -89,6 +89,7 @@ def people_of(gateway: Gateway) -> People:
         named = [place_of(said).name for said in settings.witnesses]
         sent = [NamedStream(item.name, item.format, item.place) for item in definitions_of(settings)]
         looking = AuditDesk(log=gateway.log, approvals=desk, kept=kept_shown(), cases=cases, witnesses=named, streams=sent)
+        looking = replace(looking, authorities=settings.timestamp_authorities)
         trail_routes.mount(app, door, looking)
         evidence.mount(app, door, taking)
         pages.mount(app, door, pages.StaffPages(switches, desk))

@@ -32,6 +32,8 @@ from audit.query import NothingKnown, Query, Why, reveal
 from audit.question_language import QuestionInvalid, moment_of, parse_question
 from audit.record_numbers import RecordNumbers
 from audit.store.reads import LogCorrupt
+from audit.timestamped_bundle import TimestampStep
+from audit.timestamps import ROOTS_MOST, is_installed, read_roots
 from audit.verify import own_bytes
 from gateway.app.clock import utc_now
 from gateway.app.databases import is_trail, open_log
@@ -168,7 +170,9 @@ def verify_trail(options: argparse.Namespace) -> int:
         arguments += ["--witness", *options.witness] if options.witness else []
         arguments += ["--witness-quorum", str(options.witness_quorum)] if options.witness_quorum is not None else []
         try:
-            return verify.main(arguments, sys.stdout.write)
+            return verify.main(arguments, sys.stdout.write, _timestamp_step(options.tsa))
+        except TimestampsUnchecked as error:
+            return failed(str(error), USAGE)
         except SystemExit:  # it has said which file
             return USAGE
 
@@ -186,6 +190,23 @@ def verify_trail(options: argparse.Namespace) -> int:
         return FINDING if findings else GOOD
 
     return with_log(options, work)
+
+
+class TimestampsUnchecked(Exception):
+    """Time stamps were to be checked, and cannot be. The text says what to do."""
+
+
+def _timestamp_step(roots: Path | None) -> tuple[TimestampStep, ...]:
+    """The check of a bundle's time stamps, where roots are named for it. TimestampsUnchecked."""
+    if roots is None:
+        return ()
+    if not is_installed():
+        raise TimestampsUnchecked("to check time stamps needs the extra `timestamps`: install tellergate[timestamps]")
+    try:
+        with roots.open("rb") as file:
+            return (TimestampStep(read_roots(file.read(ROOTS_MOST + 1))),)
+    except (OSError, ValueError):
+        raise TimestampsUnchecked(f"{roots} is no PEM file of certificates that can be read") from None
 
 
 def verify_evidence(options: argparse.Namespace) -> int:

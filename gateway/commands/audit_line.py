@@ -44,6 +44,9 @@ def audit_options(parser: argparse.ArgumentParser) -> None:
     )
     checking.add_argument("--witness", nargs="+", metavar="VKEY", help="keys of the witnesses that you trust, with a bundle")
     checking.add_argument("--witness-quorum", type=int, metavar="N", help="so many of them must have cosigned; left out: all")
+    checking.add_argument(
+        "--tsa", type=Path, metavar="ROOTS", help="PEM roots of the time stamp authorities that you trust, with a bundle"
+    )
     checking.add_argument("--json", action="store_true")
     checking.set_defaults(command=_late("audit", "verify_trail"))
     monitor_options(

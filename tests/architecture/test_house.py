@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = ("gateway", "policies", "adapters", "audit")
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 
-LONGER = {"audit/verify.py": 1250}
+LONGER = {"audit/verify.py": 1256}
 """One file on purpose: an auditor carries it alone, with the closed schema and every rule in code of its own, and reads it once."""
 
 CARRIED_ALONE = {"audit/verify.py", "audit/evidence.py"}

@@ -22,6 +22,7 @@ from audit.log import Log
 from audit.merkle import consistency_proof, inclusion_proof, leaf_hash, subtree_root
 from audit.query import Query
 from audit.rotation_records import rotate
+from audit.store.timestamps import KeptTimestamp, keep_timestamp, latest_published
 from audit.succession import KnownHead, SuccessionOrder, succeed
 from tests.support.bundles import Members, exported, leaves_of, lines, manifest_of, pack, signed, unpack
 from tests.support.json_spellings import NAMES, TOKENS, respelled
@@ -95,6 +96,10 @@ async def _rotated(folder: Path) -> AsyncIterator[list[Source]]:
     await log.append(a_record(call_id="call_1", customer="C-0"))
     clock.forward(2)
     own = {"trust": trust_policy(log), "pinned": (await log.publish() or "").encode()}
+    latest = await log.read(lambda reads: latest_published(reads.connection))
+    if latest is not None:  # no verifier of a bundle by itself reads a token
+        stamp = KeptTimestamp(latest, "https://tsa.example", latest.time_s, b"a token")
+        await log.write(lambda connection: keep_timestamp(connection, stamp))
     for purpose in LOG_PURPOSES:
         rotate(FileKeys(folder), purpose, ORIGIN, int(clock().timestamp()) + 10)
     await log.publish(force=True)

@@ -4,6 +4,8 @@ import asyncio
 import json
 import logging
 import re
+import shlex
+import zipfile
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -13,17 +15,24 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from audit import verify
+from audit.export import Contents, trust_policy
 from audit.log import Log, LogUnavailable
-from audit.store.timestamps import KeptTimestamp, last_timestamp, last_timestamp_of_each
+from audit.store.timestamps import KeptTimestamp, keep_timestamp, last_timestamp, last_timestamp_of_each, latest_published
+from audit.timestamped_bundle import TimestampStep
 from audit.timestamps import TOKEN_MOST, TimestampInvalid, read_roots, timestamp_request, verify_timestamp
 from gateway.app.settings import Settings
 from gateway.app.settings_checks import findings
 from gateway.app.timestamping import roots_at
 from gateway.app.unsafe_settings import UnsafeSettings
+from gateway.cli import main
+from gateway.doors.operations.audit.stamps_state import STAMPED_LATE_S, stamps
 from gateway.oversight.timestamps import AGAIN_S, QUERY_TYPE, REPLY_TYPE, Timestamps
 from gateway.oversight.witnesses import WitnessAnswer, WitnessClient, WitnessSilent
+from tests.support.bundles import bundled, signed, unpack
+from tests.support.guides import ROOT
 from tests.support.timestamping import URL, OpensslAuthority, openssl, served
-from tests.trail import Clock, a_record
+from tests.trail import Clock, a_record, activate_rules
 
 CONTENT = b"log.bank.example/window\n3\nAAAA\n"
 
@@ -65,7 +74,7 @@ def stamping(log: Log, tsa: OpensslAuthority, *, roots: OpensslAuthority | None 
 
 
 async def grown(log: Log) -> str:
-    await log.append(a_record())
+    await log.append(a_record(time=log.now()))
     return str(await log.publish(force=True))
 
 
@@ -130,7 +139,7 @@ async def test_nothing_is_asked_before_a_checkpoint_over_the_same_one_or_over_on
 
 
 LIES = {
-    "of other bytes": "other bytes",
+    "of other bytes": "it is of other bytes, or by another hash",
     "another nonce": "the nonce",
     "another root": "does not lead to a root",
     "expired": "does not lead to a root",
@@ -304,3 +313,105 @@ def test_settings_of_authorities_are_checked(tmp_path: Path, tsa: OpensslAuthori
     for path in (tmp_path, tmp_path / "absent", Path(__file__)):
         with pytest.raises(UnsafeSettings):
             roots_at(path)
+
+
+def report_of(bundle: bytes, log: Log, tsa: OpensslAuthority) -> verify.Report:
+    step = TimestampStep(read_roots(tsa.root.read_bytes()))
+    return verify.verify(bundle, trust=trust_policy(log), further=[step])
+
+
+@pytest.mark.usefixtures("both_verifiers")
+async def test_a_bundle_holds_what_was_stamped_and_the_lines_of_the_guide_verify_it(
+    log: Log, tsa: OpensslAuthority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await activate_rules(log)
+    await grown(log)
+    at = stamping(log, tsa)
+    await at.step()
+    await grown(log)
+    second = replace(at, authorities=[URL, f"{URL}/2"])
+    await second.step()
+    raw = await bundled(log)
+    members = unpack(raw)
+    stamped = sorted(name for name in members if name.startswith("timestamps/"))
+    assert stamped == [f"timestamps/{size:016d}-0.{kind}" for size in (2, 3) for kind in ("note", "tsr")]
+    for name, content in (("evidence.zip", raw), ("trust.json", trust_policy(log)), ("roots.pem", tsa.root.read_bytes())):
+        (tmp_path / name).write_bytes(content)
+    with zipfile.ZipFile(tmp_path / "evidence.zip") as archive:
+        archive.extractall(tmp_path, [name for name in archive.namelist() if name.startswith("timestamps/")])
+    monkeypatch.chdir(tmp_path)
+    guide = (ROOT / "audit" / "README.md").read_text().splitlines()
+    (asked,) = [line for line in guide if line.endswith("--tsa roots.pem")]
+    assert await asyncio.to_thread(main, shlex.split(asked.replace("BUNDLE", "evidence.zip"))[1:]) == 0
+    (asked,) = [line for line in guide if line.startswith("openssl ts -verify")]
+    for size in (2, 3):
+        assert b"OK" in openssl(*shlex.split(asked.replace("SIZE", f"{size:016d}"))[1:])
+    plain = verify.verify(raw, trust=trust_policy(log))
+    assert plain.good, plain.findings
+    assert "2 time stamps (RFC 3161), not checked" in plain.notes
+    found = report_of(raw, log, tsa)
+    assert found.good, found.findings
+    assert [item["size"] for item in found.facts["timestamps"]] == [2, 3]  # type: ignore[attr-defined]
+    assert not any("not checked" in note for note in found.notes)
+    one = unpack(await bundled(log, Contents(indexes=[1])))
+    assert {name for name in one if name.startswith("timestamps/")} == set(stamped)
+
+
+@pytest.mark.usefixtures("both_verifiers")
+async def test_a_history_that_a_stolen_key_dates_back_has_no_stamp_of_its_time(
+    log: Log, tsa: OpensslAuthority, stranger: OpensslAuthority, clock: Clock
+) -> None:
+    """The thief has every key of the log, and authorities answer them as they answer everybody."""
+    clock.forward(-40 * 86_400)
+    await activate_rules(log)
+    await grown(log)
+    latest = await log.read(lambda reads: latest_published(reads.connection))
+    assert latest is not None
+    token = await asyncio.to_thread(lambda: tsa.reply(timestamp_request(latest.note.encode()).body))
+    thief = KeptTimestamp(latest, URL, latest.time_s, token)
+    await log.write(lambda connection: keep_timestamp(connection, thief))
+    raw = await bundled(log)
+    ((verdict, what),) = report_of(raw, log, tsa).findings
+    assert verdict == "freshness"
+    assert "dated back" in what
+    assert report_of(raw, log, stranger).findings[0][0] == "authenticity"
+    members = unpack(raw)
+    bare = signed(log, {name: content for name, content in members.items() if not name.startswith("timestamps/")})
+    assert report_of(bare, log, tsa).findings == [("order", "11. no checkpoint of this bundle bears a time stamp")]
+    (note,) = [name for name in members if name.startswith("timestamps/") and name.endswith(".note")]
+    other = str(await log.publish(force=True)).encode()
+    clock.forward(1)
+    other = str(await log.publish(force=True)).encode()
+    moved = signed(log, {**members, note: other})
+    assert report_of(moved, log, tsa).findings == [
+        ("authenticity", f"11. {note[:-5]}.tsr does not count: {LIES['of other bytes']}")
+    ]
+
+
+async def test_the_state_page_tells_of_each_authority(log: Log, tsa: OpensslAuthority, clock: Clock) -> None:
+    async def told(*authorities: str) -> list[tuple[str, str]]:
+        return [(words, tone) for _, words, tone in await stamps(log, authorities, clock())]
+
+    assert await told() == [("none configured", "")]
+    assert await told(URL) == [("127.0.0.1:9 HAS STAMPED NOTHING YET", "bad")]
+    await grown(log)
+    await stamping(log, tsa).step()
+    ((words, tone),) = await told(URL)
+    assert words.startswith("127.0.0.1:9: 1 records, ")
+    assert tone == "good"
+    assert [tone for _, tone in await told("https://other.example")] == ["", "bad"]
+    clock.forward(STAMPED_LATE_S + 60)
+    assert [tone for _, tone in await told(URL)] == ["waits"]
+
+
+def test_a_bundle_is_checked_by_the_command_only_with_roots_that_can_be_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tsa: OpensslAuthority
+) -> None:
+    (tmp_path / "none.zip").write_bytes(b"")
+    command = ["audit", "verify", str(tmp_path / "none.zip"), "--tsa"]
+    assert main([*command, str(tmp_path / "absent")]) == 2
+    assert "no PEM file of certificates" in capsys.readouterr().err
+    assert main([*command, str(tsa.root)]) == 1
+    monkeypatch.setattr("gateway.commands.audit.is_installed", lambda: False)
+    assert main([*command, str(tsa.root)]) == 2
+    assert "install tellergate[timestamps]" in capsys.readouterr().err

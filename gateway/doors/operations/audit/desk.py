@@ -35,6 +35,8 @@ class AuditDesk:
     """Names of those that the settings name."""
     streams: Sequence[NamedStream] = ()
     """Those of the settings."""
+    authorities: Sequence[str] = ()
+    """URLs of the time stamp authorities that they name."""
 
 
 @dataclass(frozen=True, slots=True)

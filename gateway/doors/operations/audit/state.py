@@ -17,6 +17,7 @@ from audit.verification import stored_verification
 from audit.verifiers import hashes, recorded
 from gateway.domain.duties import Duty
 from gateway.doors.operations.audit.desk import HOME, AuditDesk, AuditView, shown
+from gateway.doors.operations.audit.stamps_state import stamps
 from gateway.doors.operations.audit.words import said
 from gateway.doors.operations.staff_door import StaffDoor
 from gateway.doors.pages.confirm_view import visible
@@ -62,7 +63,7 @@ async def _facts(desk: AuditDesk, now: datetime) -> Sequence[tuple[str, str, str
         ("index", said("state.indexed", count=indexed, behind=max(size - indexed, 0)), ""),
         *await _witnesses(desk, now),
         *await _verifiers(log, size),
-        ("stamps", said("state.none_configured"), ""),
+        *await stamps(log, desk.authorities, now),
         *await _verified(log, now),
     ]
 
