@@ -218,7 +218,6 @@ async def run(folder: Path, records: int) -> Figures:
     found["index_per_s"] = round(indexed / (time.perf_counter() - start)) if indexed else None
     found["bytes_per_record"] = round((folder / "tellergate.sqlite").stat().st_size / log.size())
     say("indexed", log.size(), records)
-    found |= await verified_in_the_background(log)
     found["queries"] = await ask(log, begun)
     start, bundle = time.perf_counter(), folder / "bundle.zip"
     with bundle.open("wb") as file:
@@ -226,6 +225,7 @@ async def run(folder: Path, records: int) -> Figures:
     found |= {"export_per_s": round(exported.records / (time.perf_counter() - start)), "bundle_bytes": exported.size}
     say("exported", exported.records, records)
     found["export_peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    found |= await verified_in_the_background(log)
     trust = trust_policy(log)
     await log.close()
     processes = multiprocessing.get_context("spawn")
