@@ -5,6 +5,7 @@ origin, and the first record under it says what is known of the lost ones. Nothi
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
@@ -110,8 +111,8 @@ def refuse_name(log: Log, successor: str) -> None:
 
 async def succeed(log: Log, order: SuccessionOrder, beside: Callable[[Connection], None]) -> tuple[Log, int]:
     """Let the log go on under the new origin: in one transaction the head, the first record, and what `beside` changes. The log from now
-    on, over the same databases, and the index of that record. SuccessionRefused where the log is not as the order says; LogUnavailable:
-    it may have been done, and the stored origin tells; LogCorrupt."""
+    on, over the same databases, and the index of that record; the one before writes no more. SuccessionRefused where the log
+    is not as the order says; LogUnavailable: it may have been done, and the stored origin tells; LogCorrupt."""
     refuse_name(log, order.successor)
     if order.size == 0:
         raise SuccessionRefused("the log has no records: begin a new one, under another name")
@@ -128,7 +129,10 @@ async def succeed(log: Log, order: SuccessionOrder, beside: Callable[[Connection
 
     made.transactions.share(move)
     record = Record(kind=RecordKind.ADMIN, time=log.now(), facts=order.facts(log.origin))
-    _, entry = await made.append_with(order, record, timeout_ms=WAIT_MS)
+    async with AsyncExitStack() as undo:
+        undo.push_async_callback(made.transactions.close)
+        _, entry = await made.append_with(order, record, timeout_ms=WAIT_MS)
+        undo.pop_all()
     made.lineage = Lineage(order.successor, (*log.lineage.predecessors, Predecessor(log.origin, order.size)))
     await log.transactions.close()
     return made, order.size if entry is None else entry.index

@@ -152,7 +152,10 @@ def _refuse_another(stored: Head | None, name: str) -> None:
     """UnsafeSettings where the log that is there has another name than the settings say: it keeps the one that it began with."""
     if name and stored is not None and stored.origin not in (None, name):
         problem = f"is {name}, and the log is called {stored.origin}"
-        remedy = "name it so: a log keeps its name. If this is not the log that you meant, keep everything and look at `database`"
+        remedy = (
+            "name it so: a log keeps its name, but for `tellergate audit recover`. If this is not the log that you meant, keep everything "
+            "and look at `database`"
+        )
         raise UnsafeSettings(findings=[SettingFinding("log_origin", FindingCode.CONFLICT, problem, remedy)])
 
 

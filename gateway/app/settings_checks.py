@@ -25,7 +25,7 @@ from gateway.identity.keys import ALGORITHMS
 
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "::1", "localhost"})
 
-_LOG_ORIGIN = re.compile(r"(?=.{3,200}$)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+(?:/[A-Za-z0-9._-]+)*")
+LOG_ORIGIN = re.compile(r"(?=.{3,200}$)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+(?:/[A-Za-z0-9._-]+)*")
 
 _Findings = Iterator[SettingFinding]
 
@@ -122,7 +122,7 @@ _ASKED_OVER_LOOPBACK = ("files_endpoint", "embeddings_url", "webhook_url", "mode
 
 
 def _log_origin(settings: Settings) -> _Findings:
-    if settings.log_origin and not _LOG_ORIGIN.fullmatch(settings.log_origin):
+    if settings.log_origin and not LOG_ORIGIN.fullmatch(settings.log_origin):
         remedy = (
             "give a host of yours and a path of letters, digits, dots, dashes and slashes, at most 200 characters, without a scheme"
         )

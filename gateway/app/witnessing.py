@@ -74,7 +74,8 @@ async def witnesses_of(settings: Settings, log: Log) -> AsyncIterator[Witnesses 
                         "database",
                         FindingCode.LOG_BEHIND_WITNESS,
                         f"has a log that the witness {found.witness} contradicts: {found.why}. It was restored from a backup, or cut",
-                        "stop every gateway and restore the newest copy of the databases (RUNBOOK.md, witness_contradicts)",
+                        "stop every gateway and restore the newest copy of the databases; where none is left, "
+                        "`tellergate audit recover` (RUNBOOK.md, witness_contradicts)",
                     )
                     for found in grave
                 ]

@@ -75,6 +75,7 @@ def audit_options(parser: argparse.ArgumentParser) -> None:
     proving.set_defaults(command=_late("audit", "verify_evidence"))
     _export(commands.add_parser("export", help="write an evidence bundle: matches, the whole log, or what follows a checkpoint"))
     _persons(commands)
+    _recovering(commands.add_parser("recover", help="newest records are lost: the log goes on under another name, by two officers"))
     comparing = commands.add_parser("reconcile", help="the log's intents against what the core says that it did")
     _asked_by(comparing)
     comparing.add_argument("--since", help="inclusive, ISO 8601; left out: the last day")
@@ -156,6 +157,20 @@ def _export(parser: argparse.ArgumentParser) -> None:
         "--after-checkpoint", type=Path, help="a checkpoint that you verified before: only what follows it is written"
     )
     parser.set_defaults(command=_late("audit", "export_bundle"))
+
+
+def _recovering(parser: argparse.ArgumentParser) -> None:
+    """The first officer gives all but `--approve`, the second one that alone."""
+    _data(parser, "folder of the gateway")
+    _database(parser)
+    officer_key(parser)
+    parser.add_argument("--checkpoint", type=Path, metavar="NOTE", help="the newest checkpoint of the log that anybody kept")
+    parser.add_argument("--origin", metavar="NAME", help="what the log is called from now on; no name that it ever had")
+    parser.add_argument("--reason", help="why; stands in the trail")
+    parser.add_argument("--request", type=Path, metavar="FILE", help="where the signed request is written; good for 24 hours")
+    parser.add_argument("--approve", type=Path, metavar="FILE", help="the request of another officer: check it, and do it")
+    parser.add_argument("--json", action="store_true")
+    parser.set_defaults(command=_late("log_succession", "recover"))
 
 
 def _asked_by(parser: argparse.ArgumentParser) -> None:

@@ -42,6 +42,7 @@ class Duty(StrEnum):
     IMPORT_MANDATES = "mandates.import"
     RECONCILE = "core.reconcile"
     RECOVER = "database.recover"
+    SUCCEED = "trail.succeed"
     SKIP_RECORD = "stream.skip"
     LIST_APPROVALS = "approvals.list"
     ASK_APPROVAL = "approvals.ask"
@@ -96,6 +97,13 @@ DUTIES: Mapping[Duty, DutyRule] = {
     Duty.RECONCILE: DutyRule("compare what the core and the trail tell", _OFFICER | _AUDITOR, True),
     Duty.RECOVER: DutyRule(
         "recover a restored database", _OFFICER, True, True, "two officers lift what stops everything meanwhile"
+    ),
+    Duty.SUCCEED: DutyRule(
+        "let the trail go on under another name, where its newest records are lost",
+        _OFFICER,
+        True,
+        True,
+        "two officers sign one request",
     ),
     Duty.SKIP_RECORD: DutyRule("let a stream of the trail pass over a record that its receiver refuses", _OPERATOR, True),
     Duty.LIST_APPROVALS: DutyRule("see what waits for approval", _EVERYBODY),

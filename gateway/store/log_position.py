@@ -96,6 +96,21 @@ def set_back(connection: Connection) -> None:
     connection.execute(_said(connection, said), {"none": bytes(32)})
 
 
+FAR = 2**32
+"""Further than any log grows meanwhile: what is asked of it before it is recovered must not make up for what is lost."""
+
+
+def lose_records(connection: Connection, known: int) -> None:
+    """The log goes on without records, of which somebody knows `known`: the gateway's tables stay ahead of it until they are recovered. By
+    the log's or the gateway's connection, inside the transaction that makes it so; nothing where a gateway has no tables."""
+    if not _both_stand(connection):
+        return
+    before = connection.execute(_said(connection, "select size from {gateway}log_position where id = 1")).scalar()
+    said = "insert into {gateway}log_position (id, size, root) values (1, :size, :none)"
+    said += " on conflict (id) do update set size = :size, root = :none"
+    connection.execute(_said(connection, said), {"size": max(known, before or 0) + FAR, "none": bytes(32)})
+
+
 def _is_postgresql(connection: Connection) -> bool:
     return connection.dialect.name == "postgresql"
 

@@ -322,6 +322,7 @@ READS_THE_TIME = {
     "gateway/commands/erasing.py",
     "gateway/commands/mandates.py",
     "gateway/commands/database_recovery.py",
+    "gateway/commands/log_succession.py",
     "gateway/commands/officers.py",
     "gateway/commands/approvals.py",
     "gateway/commands/witness.py",

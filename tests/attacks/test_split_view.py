@@ -4,6 +4,8 @@ commands themselves in processes of their own."""
 import contextlib
 import io
 import json
+import re
+import shlex
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +21,7 @@ from gateway.cli import main
 from tests.attacks.test_operations_listener import free_port
 from tests.doors.conftest import Served, serving
 from tests.support import databases
+from tests.support.guides import ROOT
 from tests.support.options import OPTIONS
 from tests.support.processes import started
 from tests.support.waiting import WAITS_S
@@ -179,3 +182,92 @@ def watched_monitor_unreachable(watched: Watched, state: Path) -> int:
     with contextlib.redirect_stdout(io.StringIO()):
         keys = [key.key.encode() for key in log_keys()]
         return main(["audit", "monitor", watched.url, "--log-key", *keys, "--state", str(state), "--once"])
+
+
+def section(name: str) -> str:
+    """What the runbook says under this heading."""
+    text = (ROOT / "deploy" / "RUNBOOK.md").read_text()
+    return re.split(r"^###? ", text.split(f"### {name}\n", 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
+
+
+@dataclass
+class Runbook:
+    """The commands of a section of the runbook, typed as they stand there, with the names of this place in the place of its own."""
+
+    commands: list[list[str]]
+    values: dict[str, str]
+
+    @classmethod
+    def of(cls, name: str, **values: str) -> "Runbook":
+        fenced = re.findall(r"```sh[^\n]*\n(.*?)```", section(name), re.DOTALL)
+        return cls([shlex.split(line, comments=True) for block in fenced for line in block.splitlines()], values)
+
+    def next(self, verb: str, status: int = 0) -> list[Any]:
+        words = [self.values.get(word, word) for word in self.commands.pop(0)]
+        assert words[0] == "tellergate"
+        assert " ".join(words[1:]).startswith(verb), words
+        return typed(*[part for word in words[1:] for part in word.split("\n")], status=status)
+
+
+def test_after_a_loss_that_a_witness_saw_two_officers_let_the_log_go_on_by_the_runbook(watched: Watched) -> None:
+    if databases.Kept.kind != "sqlite":
+        pytest.skip("the backup is one of files")
+    config, data, witness = watched.config(witnessed=True), str(watched.data), str(watched.folder / "witness")
+    old_state, new_state, kept = (watched.folder / name for name in ("old.txt", "new.txt", "kept.note"))
+    with serving(watched.data, "--config", str(config)) as served:
+        call(served)
+        old_keys = watched.log_vkeys()
+        typed("witness", "add-log", *old_keys, "--state", witness)
+        until(lambda: watched.cosigned_size() > 0)
+    saved(watched, "old")
+    with serving(watched.data, "--config", str(config)) as served:
+        before = watched.cosigned_size()
+        call(served)
+        until(lambda: watched.cosigned_size() > before)
+        watched.monitor(old_state)
+        kept.write_bytes(httpx.get(f"{watched.url}/cosigned/1", timeout=WAITS_S).content)
+    shutil.rmtree(watched.data)
+    shutil.copytree(watched.folder / "old", watched.data)
+    with contextlib.redirect_stderr(io.StringIO()) as told:
+        assert main(["serve", "--dev", "--data", data, "--port", "0", "--config", str(config)]) == 2
+    assert "tellergate audit recover" in told.getvalue()
+    files = {name: str(watched.folder / name) for name in ("request.json", "evidence.zip", "trust.json")}
+    keys = {f"{name}.key": str(watched.data / "dev" / "officers" / f"{name}.key") for name in ("ada", "ben", "eve")}
+    book = Runbook.of("witness_contradicts", DATA=data, WITNESS=witness, **{"kept.note": str(kept), **files, **keys})
+    book.next("audit recover --checkpoint")
+    same = ["audit", "recover", "--approve", files["request.json"], "--officer-key", keys["ada.key"], "--data", data]
+    with contextlib.redirect_stderr(io.StringIO()) as refused:
+        assert main(same) == 1
+    assert "another officer" in refused.getvalue()
+    (done,) = book.next("audit recover --approve")
+    assert done["predecessor"] != done["successor"] == "log.bank.example/assistants-2"
+    with contextlib.redirect_stderr(io.StringIO()):
+        assert main(["serve", "--dev", "--data", data, "--port", "0", "--config", str(config)]) == 2
+    (recovered,) = book.next("database recover")
+    for officer in ("ada", "ben"):
+        words = [
+            "kill",
+            "lift",
+            recovered["kill_switch"],
+            "--officer-key",
+            keys[f"{officer}.key"],
+            "--reason",
+            "recovered",
+            "--data",
+            data,
+        ]
+        typed(*words)
+    vkeys = watched.log_vkeys()
+    assert vkeys != old_keys
+    book.values["NEW-VKEYS"] = "\n".join(vkeys)
+    book.next("witness add-log")
+    with serving(watched.data, "--config", str(config)) as served:
+        call(served)
+        until(lambda: watched.cosigned_size() > done["size"])
+        assert all(good for good, _ in watched.monitor(new_state, "--witness", *watched.vkeys).values())
+        (ended,) = typed("audit", "monitor", watched.url, "--log-key", *old_keys, "--state", str(old_state), "--once", status=1)
+        assert not ended["good"]
+        held = {log["origin"]: log["size"] for log in typed("witness", "status", "--state", witness)[0]["logs"]}
+        assert held[done["predecessor"]] == done["known_size"]
+        assert held[done["successor"]] > done["size"]
+    assert not book.commands

@@ -44,6 +44,7 @@ COMMANDS: Mapping[str, tuple[Duty, ...] | str] = {
     "audit hold": (Duty.PLACE_HOLD, Duty.RELEASE_HOLD),
     "audit erase": (Duty.ERASE, Duty.ERASE_DUE),
     "audit reconcile": (Duty.RECONCILE,),
+    "audit recover": (Duty.SUCCEED,),
     "approvals ask": (Duty.ASK_APPROVAL,),
     "approvals list": (Duty.LIST_APPROVALS,),
     "approvals give": (Duty.APPROVE,),

@@ -1,6 +1,7 @@
 """The reference of all commands in `gateway/commands/README.md`: usage, and `--json` from real runs; `--write` renews it."""
 
 import argparse
+import asyncio
 import contextlib
 import io
 import json
@@ -18,11 +19,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from gateway.app.databases import DatabaseName
+from audit.leaf import Record, RecordKind
+from gateway.app.clock import utc_now
+from gateway.app.databases import DatabaseName, open_log
 from gateway.cli import main
 from gateway.commands.command_line import command_line
 from tests.support import forks
-from tests.support.databases import sql
+from tests.support.databases import places, sql
 from tests.support.guides import ROOT
 from tests.support.production import passphrase_file
 
@@ -76,6 +79,14 @@ RUNS = (
     ("database recover", "database recover --officer-key demo/dev/officers/ada.key --data demo"),
     ("backup", "backup saved --keys saved-keys --data demo"),
     ("restore", "restore saved --keys saved-keys --data restored"),
+    (
+        "audit recover",
+        (
+            f"audit recover --checkpoint kept.note --origin bank.example/log-2 --reason lost --request request.json {_BY}/ada.key"
+            " --data restored"
+        ),
+    ),
+    ("audit recover --approve", f"audit recover --approve request.json {_BY}/ben.key --data restored"),
     ("database roles", "database roles --gateway teller --data demo --database postgresql://owner@db.bank.example/bank"),
     ("init", "init --production customers --passphrase-file passphrase"),
     ("mandates sign", "mandates sign granted.jsonl --data customers"),
@@ -192,6 +203,9 @@ def answers() -> dict[str, Any]:
             if name == "backup":
                 for of_keys in ("keys", "audit/secrets"):
                     shutil.copytree(home / "demo" / of_keys, home / "restored" / of_keys)
+            if name == "restore":  # of which somebody keeps a head that is younger
+                shutil.copytree(home / "demo" / "dev", home / "restored" / "dev", dirs_exist_ok=True)
+                (home / "kept.note").write_text(_younger(home / "demo"))
             if name == "init":
                 _typed(home, "database upgrade --data customers")
                 (home / "granted.jsonl").write_text(json.dumps({"mandate": GRANTED}) + "\n")
@@ -212,6 +226,19 @@ def answers() -> dict[str, Any]:
                 time.sleep(3)  # until the new one has begun
                 (home / "demo" / "keys" / "webhook.key").unlink()
         return found
+
+
+def _younger(data: Path) -> str:
+    """A checkpoint of the log of this folder, over one record more."""
+
+    async def published() -> str:
+        log = await open_log(places(data), writer_id="command", clock=utc_now, may_upgrade=False)
+        await log.append(Record(kind=RecordKind.ADMIN, time=utc_now(), facts={"word": "after_the_backup"}))
+        note = await log.publish(force=True)
+        await log.close()
+        return note or ""
+
+    return asyncio.run(published())
 
 
 def _filled(command: str, values: Mapping[str, str]) -> str:

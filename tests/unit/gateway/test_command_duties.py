@@ -45,6 +45,7 @@ TRIED: tuple[tuple[list[str], tuple[Duty, ...]], ...] = (
     (["keys", "make", "runs"], (Duty.MAKE_KEY,)),
     (["mandates", "import", "SIGNED"], (Duty.IMPORT_MANDATES,)),
     (["database", "recover"], (Duty.RECOVER,)),
+    (["audit", "recover", "--approve", "TOKEN"], (Duty.SUCCEED,)),
     (["audit", "streams", "skip", "soc", "3", *WHY], (Duty.SKIP_RECORD,)),
 )
 
