@@ -24,7 +24,7 @@ CLICKS: Mapping[str, Cost] = {
     "which payments over 500 to new payees were refused this month": Cost(1, 1),
     "who looked at this customer": Cost(1, 1),
     "which rules allowed this call": Cost(1, 1),
-    "what did this agent do while a switch stopped it, the switch yet to be found": Cost(4, 2),
+    "what did this agent do while a switch stopped it, the switch yet to be found": Cost(3, 2),
     "what became of what was held this month": Cost(1, 0),
     "what did this customer confirm": Cost(1, 1),
     "which calls are in doubt": Cost(1, 0),
