@@ -317,13 +317,13 @@ class _Bundle:
         return self._note + "".join(lines_over(self._reads.connection, self._size, root))
 
     def _stamps(self) -> Sequence[KeptTimestamp]:
-        """The newest ones; of a selection also the first that is over each of its records, as far as there is room."""
-        least, connection = max(self._contents.after, 1), self._reads.connection
+        """The newest ones under the origin of now; of a selection also the first over each of its records, as far as there is room."""
+        least, connection = max(self._contents.after, self._begins + 1), self._reads.connection
         found = newest_timestamps(connection, least, self._size, STAMPS_MOST // 2)
         covered = 0
         for index in sorted(self._contents.indexes or ()):
             if index >= covered and len(found) < STAMPS_MOST:
-                first = first_timestamps(connection, index + 1, self._size)
+                first = first_timestamps(connection, max(index, self._begins) + 1, self._size)
                 found += first
                 covered = first[0].checkpoint.size if first else self._size
         return oldest_first(found)

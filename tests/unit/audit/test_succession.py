@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from audit import verify
@@ -28,6 +29,7 @@ from audit.merkle import verify_inclusion
 from audit.query import Query, Why, reveal
 from audit.rotation_records import rotate
 from audit.store.reads import LogCorrupt
+from audit.store.timestamps import KeptTimestamp, keep_timestamp, latest_published
 from audit.succession import KnownHead, SuccessionOrder, SuccessionRefused, known_head, succeed
 from audit.verification import StoreVerifier
 from gateway.app.databases import open_log as open_log_in
@@ -72,6 +74,7 @@ async def test_a_successor_is_the_same_tree_and_all_of_it_goes_on(log: Log, cloc
     clock.forward(2)
     await log.publish()
     before = trust_policy(log)
+    await stamped(log)
     made = await succeeded(log, clock)
     size, _ = await made.head()
     assert made.origin == SECOND
@@ -94,6 +97,17 @@ async def test_a_successor_is_the_same_tree_and_all_of_it_goes_on(log: Log, cloc
     assert not verify.verify(
         whole, trust=json.dumps({k: v for k, v in json.loads(trust).items() if k != "predecessors"}).encode()
     ).good
+
+
+async def stamped(log: Log) -> None:
+    """A time stamp over the latest checkpoint: what is in it does not matter here."""
+
+    def keep(connection: Connection) -> None:
+        published = latest_published(connection)
+        assert published is not None
+        keep_timestamp(connection, KeptTimestamp(published, "https://tsa.example", published.time_s, b"a token"))
+
+    await log.write(keep)
 
 
 async def test_the_record_says_what_is_known_of_the_lost(log: Log, clock: Clock) -> None:
