@@ -10,3 +10,10 @@ class DoorSettings:
     mcp: bool = False
     """Serve the Model Context Protocol at `/mcp`: a customer's functions as tools, for agents that speak it by themselves. Needs the extra
     `mcp`."""
+
+    azure_paths: bool = False
+    """Answer at the paths of Azure OpenAI, too (`/openai/deployments/NAME/chat/completions`, `/openai/threads`, ...), and take its header
+    `api-key` there for the bearer token, for clients that know nothing else. The token is the same, with the same scopes."""
+
+    models: tuple[str, ...] = ()
+    """What `GET /v1/models` lists, for clients that let somebody choose. Which models there are, the model's server says."""

@@ -102,6 +102,7 @@ def running(
         lifetime=timedelta(seconds=settings.run_lifetime_s),
         runs_most=settings.runs_per_customer,
         stand_in="" if stand_in is None else stand_in.name,
+        models=settings.models if stand_in is None else (stand_in.name,),
         images=images,
         tools=frozenset(tools.by_name),
         stores=None if files is None else files.stores,

@@ -39,8 +39,9 @@ from gateway.app.witnessing import cosigned
 from gateway.calls.chores import alarmed
 from gateway.confirmations.confirming import CustomerConfirmations
 from gateway.domain.alarms import Chore
-from gateway.doors import access_log, confirmations, granted_mandates, health, kill_switches, mandates, openapi, rest
+from gateway.doors import access_log, azure_paths, confirmations, granted_mandates, health, kill_switches, mandates, openapi, rest
 from gateway.doors.assistants_api import assistants, runs, threads
+from gateway.doors.chat_api import models
 from gateway.doors.chat_api import routes as chat
 from gateway.doors.pages import hosts
 from gateway.doors.pages.session import SessionSeal
@@ -114,7 +115,8 @@ def _mount(app: FastAPI, gateway: Gateway) -> None:
     mandates.mount(app, gateway.door, mandates.MandateDependencies(gateway.standing_mandates, gateway.log, gateway.book))
     for item in (assistants, runs, threads):  # `/threads/runs` before the thread of that name
         item.mount(app, gateway.door, gateway.running.api)
-    chat.mount(app, gateway.door, gateway.running.api)
+    for item in (chat, models):
+        item.mount(app, gateway.door, gateway.running.api)
     if gateway.running.files is not None:
         gateway.running.files.mount(app, gateway.door)
     gateway.composition.pages(app, gateway.settings, gateway.relying_party().verifier is not None)
@@ -291,4 +293,5 @@ def _refused(gateway: Gateway) -> metrics.Counter:
 
 def in_front(app: ASGIApp, gateway: Gateway) -> ASGIApp:
     """The application with the routes before it that are asked most."""
-    return rest.in_front(runs.in_front(app, gateway.door, gateway.running.api), gateway.door)
+    front = rest.in_front(runs.in_front(app, gateway.door, gateway.running.api), gateway.door)
+    return azure_paths.in_front(front) if gateway.settings.azure_paths else front

@@ -79,7 +79,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         ),
     ),
     "Functions of the bank's own": ("functions", "functions_credential_file"),
-    "Doors for agents": ("mcp",),
+    "Doors for agents": ("mcp", "azure_paths", "models"),
     "The model behind the assistants": (
         *("model_url", "model_api", "model_credential_file", "model_timeout_ms", "model_idle_ms", "model_retries"),
         *("model_context_tokens", "answer_hosts", "run_lifetime_s", "runs_at_once"),

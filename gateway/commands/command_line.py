@@ -117,6 +117,8 @@ def _dev(parser: argparse.ArgumentParser) -> None:
         help=f"one or more of {', '.join(SCOPES)}; left out: function_calls",
     )
     token.add_argument("--level", choices=("L1", "L2"), default="L1", help="L2: as after a two-factor sign-in, just now")
+    token.add_argument("--environment", action="store_true", help="as lines of a shell, for clients of each API that is served")
+    token.add_argument("--url", help="where the gateway listens; left out: where the one on this folder does")
     token.set_defaults(command=_late("tokens", "dev_token"))
     confirming = commands.add_parser("confirm", help="confirm as the customer: with a software passkey, enrolled if needed")
     declining = commands.add_parser("decline", help="decline as the customer")

@@ -2,10 +2,12 @@
 
 import argparse
 import asyncio
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
 from gateway.app.databases import DatabaseLocations, DatabaseName
+from gateway.app.development.address import noted_url
 from gateway.app.development.local_issuer import LocalIssuer
 from gateway.commands.locations import locations
 from gateway.commands.printing import GOOD, USAGE, failed, print_json
@@ -52,10 +54,33 @@ def dev_token(options: argparse.Namespace) -> int:
         scope=" ".join(dict.fromkeys(scopes)),
         client=client,
     )
+    if options.environment:
+        return _environment(options, token)
     if options.json:
         print_json({"token": token, "subject": options.customer or client, "agent": options.agent, "scope": list(scopes)})
     else:
         print(token)
+    return GOOD
+
+
+def _environment(options: argparse.Namespace, token: str) -> int:
+    """What clients of each API read of their environment; the same names as an object with `--json`."""
+    url = (options.url or noted_url(options.data) or "").rstrip("/")
+    if not url:
+        return failed(f"no gateway listens on {options.data}: start `tellergate serve --dev`, or say where with --url", USAGE)
+    names = {
+        "OPENAI_BASE_URL": f"{url}/v1",
+        "OPENAI_API_KEY": token,
+        "AZURE_OPENAI_ENDPOINT": url,
+        "AZURE_OPENAI_API_KEY": token,
+        "OPENAI_API_VERSION": "2024-10-21",
+        "MCP_SERVER_URL": f"{url}/mcp",
+        "MCP_AUTHORIZATION": f"Bearer {token}",
+    }
+    if options.json:
+        print_json(names)
+    else:
+        print("\n".join(f"export {name}={shlex.quote(value)}" for name, value in names.items()))
     return GOOD
 
 

@@ -21,3 +21,6 @@ def answer(run: str, conversation: str, seconds: int) -> Json:
         "usage": {"prompt_tokens": 420, "completion_tokens": 12, "total_tokens": 432},
         "tellergate": {"conversation": conversation, "calls": [], "confirmations": []},
     }
+
+
+MODEL: Json = {"id": "a-model", "object": "model", "created": 0, "owned_by": "bank"}

@@ -322,6 +322,8 @@ EXAMPLES: Mapping[str, OperationExample] = {
     "create_thread_and_run": OperationExample(
         _RUN, {"assistant_id": ASSISTANT, "thread": {"messages": [_NEW_MESSAGE]}, "metadata": _METADATA}
     ),
+    "list_models": OperationExample({"object": "list", "data": [chats.MODEL]}),
+    "get_model": OperationExample(chats.MODEL),
     "create_chat_completion": OperationExample(chats.answer(RUN, CONVERSATION, _SECONDS), chats.REQUEST),
     "list_runs": OperationExample(listed([_RUN], more=False)),
     "get_run": OperationExample(_RUN),

@@ -35,6 +35,7 @@ _TAGS = {
     "/v1/threads/{thread_id}/messages": "Messages",
     "/v1/threads": "Threads",
     "/v1/chat": "Chat",
+    "/v1/models": "Chat",
     "/v1/files": "Files",
     "/v1/uploads": "Files",
     "/v1/vector_stores": "Vector stores",

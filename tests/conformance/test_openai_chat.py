@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import httpx
 import openai
 import pytest
 from sqlalchemy import select
@@ -244,3 +245,34 @@ async def test_what_is_wrong_is_said_by_its_field(tmp_path: Path) -> None:
             body: Any = refused.value.body
             assert (body["code"], body["param"]) == (code, param), body
         assert all_of.model.seen == []
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+async def test_azure_s_client_asks_at_its_own_paths_with_its_own_header(tmp_path: Path) -> None:
+    async with assisted(tmp_path / "data", Reply(text="Good day."), azure_paths=True) as all_of:
+        options: dict[str, Any] = {"azure_endpoint": all_of.url, "api_version": "2024-10-21", "max_retries": 0}
+        async with openai.AsyncAzureOpenAI(api_key=all_of.token(), **options) as client:
+            answer = await client.chat.completions.create(model="a-model", messages=HELLO)
+            assert (answer.choices[0].message.content, answer.model) == ("Good day.", "a-model")
+            thread = await client.beta.threads.create(messages=HELLO)
+            assert (await client.beta.threads.retrieve(thread.id)).id == thread.id
+        async with openai.AsyncAzureOpenAI(azure_ad_token=all_of.token(), **options) as client:
+            assert (await client.chat.completions.create(model="a-model", messages=HELLO)).choices[0].finish_reason == "stop"
+        async with openai.AsyncAzureOpenAI(api_key="no token", **options) as client:
+            with pytest.raises(openai.AuthenticationError):
+                await client.chat.completions.create(model="a-model", messages=HELLO)
+        async with httpx.AsyncClient(base_url=all_of.url, headers={"api-key": all_of.token()}) as bare:
+            assert (await bare.get("/v1/models")).status_code == 401, "nowhere else"
+            assert (await bare.get("/openai/v1/models")).status_code == 200
+            assert (await bare.get("/openai/v1/function-calls")).status_code == 404
+
+
+async def test_models_are_those_that_the_settings_name(tmp_path: Path) -> None:
+    async with assisted(tmp_path / "data", Reply(text="Done."), models=("a-model", "b-model")) as all_of:
+        client = all_of.client(all_of.token())
+        assert [(item.id, item.object) async for item in client.models.list()] == [("a-model", "model"), ("b-model", "model")]
+        assert (await client.models.retrieve("b-model")).id == "b-model"
+        with pytest.raises(openai.NotFoundError):
+            await client.models.retrieve("c-model")
+        made = await client.chat.completions.create(model="c-model", messages=HELLO)
+        assert made.model == "c-model", "the list is a list: the model's server says what it has"

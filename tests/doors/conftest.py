@@ -37,6 +37,7 @@ OBJECT = {
     "customer": "dora",
     "mandate_id": examples.MANDATE,
     "kill_switch_id": examples.KILL_SWITCH,
+    "model": "a-model",
 }
 """What the parameters of paths name, as the examples have them."""
 
@@ -108,6 +109,7 @@ def serving(data: Path, *options: str, model: str | None = "http://127.0.0.1:9/v
     settings = data.parent / "settings.toml"
     limits = "proposals_waiting = 1000\nproposals_per_day = 1000\ncalls_per_minute = 100000\n"
     limits += "thread_writes_per_minute = 100000\n"
+    limits += 'models = ["a-model"]\n'
     limits += f'model_url = "{model}"\nmodel_retries = 0\n' if model is not None else ""
     limits += "requests_per_minute = 1000000\nwaits_per_customer = 1000\nruns_per_customer = 10000\n"
     settings.write_text(limits)  # one customer's tests are no day of theirs, nor the fuzzing under their token a minute

@@ -220,6 +220,8 @@ def test_the_examples_are_taken_by_a_real_server(served: Served) -> None:
     granting = served.token("bank-system", agent=None, client="bank-system", scope=SCOPE_MANDATES)
     for name, method in (("put_customer_mandate", "PUT"), ("get_customer_mandate", "GET"), ("end_customer_mandate", "DELETE")):
         send(name, method, "/v1/customers/dora/mandate", granting)
+    for name, path in (("list_models", "/v1/models"), ("get_model", "/v1/models/a-model")):
+        send(name, "GET", path, served.token("bruno", agent=None, scope=SCOPE_THREADS))
     send("engage_kill_switch", "POST", "/v1/kill-switches", officer, keep=examples.KILL_SWITCH)
     send("list_kill_switches", "GET", "/v1/kill-switches", officer)
     (engaged,) = served.get("/v1/kill-switches", token=officer).json()["data"]

@@ -42,7 +42,8 @@ class Api:
     """`pool` None: no model is set up, and nothing can be run. `hosts`: where images of messages may lie. `lifetime`: of a run.
     `runs_most`: of one customer, under way at once.
     `stand_in`: the name of what answers in place of any model that an assistant names; empty: the named model answers.
-    `tools`: of `file_search` and `code_interpreter`, which are served. `stores`: None: no files are kept.
+    `models`: what `GET /v1/models` lists. `tools`: of `file_search` and `code_interpreter`, which are served. `stores`: None: no files
+    are kept.
     """
 
     book: ItemStore
@@ -54,6 +55,7 @@ class Api:
     lifetime: timedelta
     runs_most: int
     stand_in: str = ""
+    models: tuple[str, ...] = ()
     images: FileImages = field(default_factory=NoFileImages)
     tools: frozenset[str] = frozenset()
     stores: "NewStores | None" = None
