@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
+from gateway.app.development.scripted_model import MODEL
 from gateway.domain.principal import (
     SCOPE_ASSISTANTS,
     SCOPE_CALLS,
@@ -140,6 +141,7 @@ class World:
             OBJECT["customer"]: self.granted(),
             examples.MANDATE: self.mandate(),
             examples.KILL_SWITCH: engaged.json()["id"],
+            OBJECT["model"]: MODEL,
         }
 
     def granted(self) -> str:
@@ -265,8 +267,8 @@ def test_another_s_is_answered_as_what_was_never_there(world: World, ids: dict[s
         world.token("client", SCOPE_ASSISTANTS, client="another-app"),
     ]
     for operation in sorted(set(world.operations) - FREE):
-        if "/kill-switches" in operation or "/passkeys" in operation or "/customers/" in operation:
-            continue  # whoever has such a token has it for all customers
+        if any(path in operation for path in ("/kill-switches", "/passkeys", "/customers/", "/models")):
+            continue  # whoever has such a token has it for all customers, and models are nobody's
         for token in strangers:
             answered = world.ask(operation, token, ids)
             assert not any(id_ in answered.text for id_ in ids.values()), operation
