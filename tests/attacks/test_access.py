@@ -271,7 +271,7 @@ def test_another_s_is_answered_as_what_was_never_there(world: World, ids: dict[s
             continue  # whoever has such a token has it for all customers, and models are nobody's
         for token in strangers:
             answered = world.ask(operation, token, ids)
-            assert not any(id_ in answered.text for id_ in ids.values()), operation
+            assert not any(id_ in answered.text for id_ in ids.values() if id_ != MODEL), operation
             if "{" in operation:
                 assert answered.status_code in (403, 404), (operation, answered.text)
                 never = world.ask(operation, token, made_up)
