@@ -44,6 +44,7 @@ from gateway.doors.assistants_api import assistants, runs, threads
 from gateway.doors.chat_api import routes as chat
 from gateway.doors.pages import hosts
 from gateway.doors.pages.session import SessionSeal
+from gateway.doors.responses_api import routes as responses
 from gateway.oversight.webhooks import AT_ONCE, Webhooks
 from gateway.store import customers
 from gateway.store.book import SqlBook
@@ -115,6 +116,7 @@ def _mount(app: FastAPI, gateway: Gateway) -> None:
     for item in (assistants, runs, threads):  # `/threads/runs` before the thread of that name
         item.mount(app, gateway.door, gateway.running.api)
     chat.mount(app, gateway.door, gateway.running.api)
+    responses.mount(app, gateway.door, gateway.running.api)
     if gateway.running.files is not None:
         gateway.running.files.mount(app, gateway.door)
     gateway.composition.pages(app, gateway.settings, gateway.relying_party().verifier is not None)
