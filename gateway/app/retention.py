@@ -53,6 +53,7 @@ _GATEWAY = {
     "proposed_calls": TableRetention("with their confirmation", "confirmations", personal=("arguments", "sources")),
     "rates": TableRetention("ten minutes", "each second's exchange"),
     "readings": TableRetention("`texts_kept_days`", "readings", personal=("document", "text")),
+    "responses": TableRetention("with their thread, or they are deleted", "threads", personal=("customer", "body")),
     "run_steps": TableRetention("with their thread", "threads", personal=("body", "metadata")),
     "run_waits": TableRetention("with their thread", "threads"),
     "runs": TableRetention("with their thread", "threads", personal=("customer", "principal", "body", "metadata")),

@@ -45,6 +45,7 @@ from gateway.doors.chat_api import models
 from gateway.doors.chat_api import routes as chat
 from gateway.doors.pages import hosts
 from gateway.doors.pages.session import SessionSeal
+from gateway.doors.responses_api import routes as responses
 from gateway.oversight.webhooks import AT_ONCE, Webhooks
 from gateway.store import customers
 from gateway.store.book import SqlBook
@@ -115,7 +116,7 @@ def _mount(app: FastAPI, gateway: Gateway) -> None:
     mandates.mount(app, gateway.door, mandates.MandateDependencies(gateway.standing_mandates, gateway.log, gateway.book))
     for item in (assistants, runs, threads):  # `/threads/runs` before the thread of that name
         item.mount(app, gateway.door, gateway.running.api)
-    for item in (chat, models):
+    for item in (chat, models, responses):
         item.mount(app, gateway.door, gateway.running.api)
     if gateway.running.files is not None:
         gateway.running.files.mount(app, gateway.door)

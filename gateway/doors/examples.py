@@ -10,6 +10,7 @@ from typing import Any
 
 from gateway.domain.strict_json import Json
 from gateway.doors import chat_examples as chats
+from gateway.doors import response_examples as answers
 from gateway.doors import vector_examples as vectors
 from gateway.doors.vector_examples import VECTOR_STORE
 from gateway.runs.objects import ASSISTANT_FIELDS, MESSAGE_FIELDS, RUN_FIELDS, STEP_FIELDS, deleted, listed, text_content
@@ -324,6 +325,11 @@ EXAMPLES: Mapping[str, OperationExample] = {
     ),
     "list_models": OperationExample({"object": "list", "data": [chats.MODEL]}),
     "get_model": OperationExample(chats.MODEL),
+    "create_response": OperationExample(answers.answer(CONVERSATION, _SECONDS), answers.REQUEST),
+    "get_response": OperationExample(answers.answer(CONVERSATION, _SECONDS)),
+    "delete_response": OperationExample(deleted(answers.RESPONSE, "response")),
+    "cancel_response": OperationExample(answers.answer(CONVERSATION, _SECONDS)),
+    "list_input_items": OperationExample(listed([answers.ITEM], more=False)),
     "create_chat_completion": OperationExample(chats.answer(RUN, CONVERSATION, _SECONDS), chats.REQUEST),
     "list_runs": OperationExample(listed([_RUN], more=False)),
     "get_run": OperationExample(_RUN),

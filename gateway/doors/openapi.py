@@ -14,6 +14,7 @@ from gateway.doors.assistants_api import schemas as assistant_schemas
 from gateway.doors.assistants_api import vector_schemas
 from gateway.doors.chat_api import schemas as chat_schemas
 from gateway.doors.examples import EXAMPLES, error_example
+from gateway.doors.responses_api import schemas as responses_schemas
 from gateway.doors.wire import STATUS
 
 DESCRIPTION = """\
@@ -36,6 +37,7 @@ _TAGS = {
     "/v1/threads": "Threads",
     "/v1/chat": "Chat",
     "/v1/models": "Chat",
+    "/v1/responses": "Responses",
     "/v1/files": "Files",
     "/v1/uploads": "Files",
     "/v1/vector_stores": "Vector stores",
@@ -59,6 +61,7 @@ _TAG_TEXTS = {
     "Messages": "The Assistants API: the messages of a thread.",
     "Runs": "The Assistants API: an assistant's runs over a thread, and their steps.",
     "Chat": "Chat Completions, for clients that keep their own history.",
+    "Responses": "The Responses API: a response is a stretch of a run, whose thread the gateway keeps.",
     "Files": "The Assistants API: documents, each looked at and sealed when it comes.",
     "Vector stores": "The Assistants API: files that are searched together, by words.",
     "Mandates": "What the bank lets a customer's assistants do.",
@@ -111,6 +114,7 @@ _BODIES: tuple[type[BaseModel], ...] = (
     *assistant_schemas.BODIES,
     *vector_schemas.BODIES,
     *chat_schemas.BODIES,
+    *responses_schemas.BODIES,
 )
 
 

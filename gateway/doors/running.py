@@ -37,7 +37,11 @@ def listening(api: Api, door: Door, run: Run, events: RunEvents, stack: ExitStac
 
 async def written(api: Api, starting: StartRun, asked: AskedResources) -> tuple[Thread, Run]:
     """The run as it was queued, and its thread; to be `taken_up`. RequestFault: nothing was written."""
-    started = await asked.written(api, starting)
+    return as_started(starting, await asked.written(api, starting))
+
+
+def as_started(starting: StartRun, started: tuple[Thread, Run] | str | TooManyRuns | None) -> tuple[Thread, Run]:
+    """What the write of it was answered with. RequestFault: nothing was written."""
     if isinstance(started, TooManyRuns):
         raise RequestFault(Fault.RATE_LIMITED, "too many runs of this customer are under way; wait until one has ended")
     if isinstance(started, str):
@@ -68,7 +72,11 @@ def goes_on(api: Api, run: Run, principal: Principal) -> bytes:
 
 async def submitted(api: Api, item: SubmitOutputs) -> Run:
     """The run with the app's outputs; to be `taken_up`. RequestFault."""
-    run = await api.book.write(item)
+    return as_submitted(await api.book.write(item))
+
+
+def as_submitted(run: Run | OutputsMismatch | None) -> Run:
+    """What the write of it was answered with. RequestFault."""
     if isinstance(run, OutputsMismatch):
         raise RequestFault(Fault.OUTPUTS_NOT_EXPECTED, _unexpected(run), param="tool_outputs")
     if run is None:

@@ -61,6 +61,7 @@ def rows_of(customer: str) -> Mapping[Table, ColumnElement[bool]]:
                 tables.PASSKEYS,
                 tables.STANDING_MANDATES,
                 tables.ASSISTANTS,
+                tables.RESPONSES,
                 file_tables.FILES,
                 tables.CUSTOMERS,
                 staff_tables.STAFF_APPROVALS,

@@ -14,7 +14,7 @@ from gateway.domain.strict_json import Json
 from gateway.store import threads
 from gateway.store.assistants import Metadata, as_text
 from gateway.store.pages import PageRequest, rows_of
-from gateway.store.tables import RUN_STEPS
+from gateway.store.tables import RUN_STEPS, THREADS
 from gateway.store.times import from_us, to_us
 
 _S = RUN_STEPS.c
@@ -81,6 +81,12 @@ def put(connection: Connection, step: Step, at: datetime | None = None) -> None:
 def find(connection: Connection, run: str, id_: str) -> Step | None:
     rows = _FOUND.rows(connection, {"run": run, "id": id_})
     return _step(rows[0]) if rows else None
+
+
+def steps_of(connection: Connection, customer: str, ids: Sequence[str]) -> Sequence[Step]:
+    """Those of these steps that are in threads of this customer."""
+    found = select(RUN_STEPS).where(_S.id.in_(ids), _S.thread == THREADS.c.id, THREADS.c.customer == customer)
+    return [_step(row) for row in connection.execute(found)]
 
 
 def open_one(connection: Connection, run: str) -> Step | None:

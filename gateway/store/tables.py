@@ -382,6 +382,18 @@ RUN_WAITS = Table(
     Index("run_waits_by_run", "run"),
 )
 
+RESPONSES = Table(
+    "responses",
+    METADATA,
+    Column("id", String(64), primary_key=True),
+    Column("thread", String(64), nullable=False),
+    Column("run", String(64), nullable=False),
+    Column("customer", String(64), nullable=False),
+    Column("created_us", BigInteger, nullable=False),  # in the order of its thread: what the run did later is its output
+    Column("body", Text, nullable=False),
+    Index("responses_by_thread", "thread", "created_us"),
+)
+
 enforce(CALLS, CALL_TRANSITIONS)
 enforce(CONFIRMATIONS, CONFIRMATION_TRANSITIONS)
 enforce(RUNS, RUN_TRANSITIONS)

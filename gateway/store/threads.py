@@ -30,7 +30,7 @@ from gateway.store.attaching import Attachments, attach, attached
 from gateway.store.items import Item
 from gateway.store.pages import PageRequest, rows_of
 from gateway.store.resources import ToolResources, replaced, resources_text
-from gateway.store.tables import MESSAGES, READINGS, RUN_IS_ACTIVE, RUN_STEPS, RUN_WAITS, RUNS, THREADS, WORDS
+from gateway.store.tables import MESSAGES, READINGS, RESPONSES, RUN_IS_ACTIVE, RUN_STEPS, RUN_WAITS, RUNS, THREADS, WORDS
 from gateway.store.times import from_us, to_us
 from gateway.store.vectors import forget_stores_of_thread
 
@@ -240,7 +240,7 @@ def forget_thread(connection: Connection, thread: str) -> None:
 def _delete(connection: Connection, thread: str, conversation: str) -> None:
     runs = select(_R.id).where(_R.thread == thread)
     connection.execute(delete(RUN_WAITS).where(RUN_WAITS.c.run.in_(runs)))
-    for table in (RUN_STEPS, RUNS, MESSAGES):
+    for table in (RUN_STEPS, RUNS, MESSAGES, RESPONSES):
         connection.execute(delete(table).where(table.c.thread == thread))
     forget_stores_of_thread(connection, thread)
     connection.execute(delete(READINGS).where(READINGS.c.conversation == conversation))
@@ -375,6 +375,12 @@ def messages(connection: Connection, thread: str, run: str | None, page_request:
     within: list[ColumnElement[bool]] = [_M.thread == thread, *([] if run is None else [_M.run == run])]
     rows, more = rows_of(connection, MESSAGES, within, page_request)
     return [_message(row) for row in rows], more
+
+
+def messages_of(connection: Connection, customer: str, ids: Sequence[str]) -> Sequence[Message]:
+    """Those of these messages that are in threads of this customer."""
+    found = select(MESSAGES).where(_M.id.in_(ids), _M.thread == _T.id, _T.customer == customer)
+    return [_message(row) for row in connection.execute(found)]
 
 
 def newest(connection: Connection, thread: str, most: int) -> Sequence[Message]:

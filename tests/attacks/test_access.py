@@ -29,7 +29,7 @@ from gateway.domain.principal import (
     SCOPE_WORDS,
     SCOPES,
 )
-from gateway.doors import examples, vector_examples
+from gateway.doors import examples, response_examples, vector_examples
 from gateway.doors.examples import EXAMPLES
 from tests.doors.conftest import OBJECT, Served, serving
 from tests.doors.test_mandates import CUSTOMER, dev, pay, proposed, standing
@@ -117,6 +117,10 @@ class World:
         runs = f"/v1/threads/{thread}/runs/{run}"
         while served.get(runs, token=own).json()["status"] in ("queued", "in_progress"):
             time.sleep(0.02)  # it ends by itself: the scripted model answers at once
+        background = {**EXAMPLES["create_response"].request, "background": True}
+        response = served.post("/v1/responses", background, token=own).json()["id"]
+        while served.get(f"/v1/responses/{response}", token=own).json()["status"] in ("queued", "in_progress"):
+            time.sleep(0.02)
         passkey = {**EXAMPLES["enrol_passkey"].request, "credential": secrets.token_urlsafe(16), "customer": CUSTOMER}
         assert served.post("/v1/passkeys", passkey, token=self.token("client", SCOPE_ENROL, client="identity")).status_code == 200
         engaged = served.post(
@@ -136,6 +140,7 @@ class World:
             examples.THREAD: thread,
             examples.MESSAGE: served.get(f"/v1/threads/{thread}/messages?order=asc", token=own).json()["data"][0]["id"],
             examples.RUN: run,
+            response_examples.RESPONSE: response,
             examples.STEP: served.get(f"{runs}/steps", token=own).json()["data"][-1]["id"],
             examples.CREDENTIAL: passkey["credential"],
             OBJECT["customer"]: self.granted(),
@@ -209,7 +214,13 @@ def state(world: World, ids: Mapping[str, str]) -> list[Any]:
         SCOPE_CALLS: ("/v1/calls/{call_id}",),
         SCOPE_ASSISTANTS: ("/v1/assistants/{assistant_id}", "/v1/assistants"),
     }
-    asked[SCOPE_THREADS] += ("/v1/threads/{thread_id}/runs/{run_id}", "/v1/threads/{thread_id}/messages", "/v1/files/{file_id}")
+    asked[SCOPE_THREADS] += (
+        "/v1/responses/{response_id}",
+        "/v1/responses/{response_id}/input_items",
+        "/v1/threads/{thread_id}/runs/{run_id}",
+        "/v1/threads/{thread_id}/messages",
+        "/v1/files/{file_id}",
+    )
     told = [world.ask(f"GET {path}", world.token("customer", scope), ids) for scope, paths in asked.items() for path in paths]
     told.append(world.ask("GET /v1/kill-switches", world.token("client", SCOPE_KILL, client="monitor"), ids))
     assert {answered.status_code for answered in told} == {200}

@@ -13,7 +13,7 @@ import pytest
 
 from gateway.app.development.local_issuer import LocalIssuer
 from gateway.cli import main
-from gateway.doors import examples, vector_examples
+from gateway.doors import examples, response_examples, vector_examples
 from tests.support import databases
 from tests.support.asking import why
 from tests.support.options import OPTIONS
@@ -28,6 +28,7 @@ OBJECT = {
     "thread_id": examples.THREAD,
     "message_id": examples.MESSAGE,
     "run_id": examples.RUN,
+    "response_id": response_examples.RESPONSE,
     "step_id": examples.STEP,
     "file_id": examples.FILE,
     "upload_id": examples.UPLOAD,

@@ -1,5 +1,6 @@
 """What the wire models of the Assistants API are made of: texts, ids, numbers, and how a file is cut into pieces."""
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
@@ -19,6 +20,28 @@ def _number(value: object) -> object:
         return float(value)
     except OverflowError:
         raise PydanticCustomError("finite_number", "must be a finite number") from None
+
+
+def only(*allowed: object) -> BeforeValidator:
+    """What is taken because it asks for nothing; all else is not built."""
+
+    def check(value: object) -> object:
+        if value is not None and not any(type(value) is type(item) and value == item for item in allowed):
+            raise PydanticCustomError("unsupported", "is not supported here")
+        return value
+
+    return BeforeValidator(check)
+
+
+def of_types(*allowed: str) -> BeforeValidator:
+    """Says that a part of another kind is not built, and not that it is none."""
+
+    def check(value: object) -> object:
+        if isinstance(value, Mapping) and isinstance(kind := value.get("type"), str) and kind not in allowed:
+            raise PydanticCustomError("unsupported", "only {kinds} is supported here", {"kinds": " and ".join(allowed)})
+        return value
+
+    return BeforeValidator(check)
 
 
 Text = Annotated[str, AfterValidator(_without_nul)]

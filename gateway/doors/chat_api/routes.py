@@ -9,7 +9,7 @@ import contextlib
 import secrets
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -18,28 +18,26 @@ from pydantic import BaseModel, ConfigDict
 from starlette.types import Receive, Scope, Send
 
 from gateway.domain.errors import Unavailable
-from gateway.domain.principal import SCOPE_THREADS, SCOPE_WORDS, Principal
+from gateway.domain.principal import SCOPE_THREADS, Principal
 from gateway.domain.states import RunState
-from gateway.domain.strict_json import Json
 from gateway.doors.assistants_api.api import Api, body_as, metadata_of, plain, responses_of
 from gateway.doors.assistants_api.resources import AskedResources, run_tools_checked, tools_checked
-from gateway.doors.assistants_api.schemas import NewMessage
 from gateway.doors.assistants_api.streamed import Streamed
-from gateway.doors.assistants_api.threads import ORIGIN, adding_of, thread_of
+from gateway.doors.assistants_api.threads import thread_of
 from gateway.doors.bodies import json_answer
 from gateway.doors.chat_api.completions import ChatEvents
 from gateway.doors.chat_api.schemas import ChatCompletionRequest
-from gateway.doors.chat_api.transcript import AnsweredCall, Transcript, transcript_of
+from gateway.doors.chat_api.transcript import Transcript, transcript_of
+from gateway.doors.resent import Resent
 from gateway.doors.rest import Door
 from gateway.doors.running import cancelled, due, goes_on, lease_for, listening, submitted, taken_up, written
 from gateway.doors.schemas import ErrorBody, body_of
 from gateway.runs.broadcast import Listener
-from gateway.runs.objects import RUN_FIELDS, STEP_FIELDS, new_id, seconds
+from gateway.runs.objects import RUN_FIELDS, new_id, seconds
 from gateway.runs.sealed_principal import acting
 from gateway.store import runs
 from gateway.store.runs import Run, StartRun, SubmitOutputs
-from gateway.store.steps import Step
-from gateway.store.threads import AddMessage, CreateThread
+from gateway.store.threads import CreateThread
 
 
 class ChatCompletion(BaseModel):
@@ -97,7 +95,8 @@ async def _complete(api: Api, door: Door, request: Request, principal: Principal
 async def _begin(asked: _Asked) -> Response:
     api, door, run = asked.api, asked.door, _run(asked)
     opening = CreateThread(run.thread, run.customer, run.created, {}, conversation=asked.body.tellergate.conversation)
-    starting = StartRun(run, due(run.created, run.lease), api.runs_most, await _entries(asked, run), opening)
+    entries = await _resent(asked).kept(api, door, asked.principal, run)
+    starting = StartRun(run, due(run.created, run.lease), api.runs_most, entries, opening)
     answer = _Answer(api, door, run, _events(asked.body, run))
     with ExitStack() as stack:
         listener = listening(api, door, run, answer.events, stack)
@@ -155,6 +154,11 @@ def _run(asked: _Asked) -> Run:
     )
 
 
+def _resent(asked: _Asked) -> Resent:
+    transcript = asked.transcript
+    return Resent(transcript.entries, transcript.newest_word, asked.body.tellergate.origin)
+
+
 def _events(asked: ChatCompletionRequest, run: Run) -> ChatEvents:
     return ChatEvents(
         id=f"chatcmpl-{run.id.removeprefix('run_')}",
@@ -163,36 +167,6 @@ def _events(asked: ChatCompletionRequest, run: Run) -> ChatEvents:
         is_streamed=bool(asked.stream),
         with_usage=asked.stream_options is not None and bool(asked.stream_options.include_usage),
     )
-
-
-async def _entries(asked: _Asked, run: Run) -> tuple[AddMessage | Step, ...]:
-    """What goes into the thread. All but the newest user message is kept as what a client says, whoever's token it is."""
-    own, transcript = asked.principal, asked.transcript
-    wordless, made = replace(own, scopes=own.scopes - {SCOPE_WORDS}), list[AddMessage | Step]()
-    for number, entry in enumerate(transcript.entries):
-        if isinstance(entry, NewMessage):
-            is_newest = number == transcript.newest_word
-            said = entry.model_copy(update={"metadata": {ORIGIN: asked.body.tellergate.origin}}) if is_newest else entry
-            made += await adding_of(asked.api, asked.door, own if is_newest else wordless, [said])
-        else:
-            made.append(_step(run, entry))
-    return tuple(made)
-
-
-def _step(run: Run, calls: tuple[AnsweredCall, ...]) -> Step:
-    """Calls of the past, under ids of ours: those of clients repeat."""
-    told: list[Json] = [
-        {
-            "id": new_id("call"),
-            "type": "function",
-            "function": {"name": call.name, "arguments": call.arguments, "output": call.output},
-        }
-        for call in calls
-    ]
-    body = {**STEP_FIELDS, "assistant_id": run.assistant, "type": "tool_calls", "status": "completed"}
-    details: Json = {"type": "tool_calls", "tool_calls": told}
-    at = {"completed_at": seconds(run.created), "step_details": details}
-    return Step(new_id("step"), run.thread, run.id, run.created, {**body, **at}, {})
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,12 @@
 Clients send much that asks for nothing: it is taken, and changes nothing. What asks for what is not built is `unsupported`.
 """
 
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from gateway.doors.assistants_api.common_schemas import Id, Metadata, Text
+from gateway.doors.assistants_api.common_schemas import Id, Metadata, Text, of_types, only
 from gateway.doors.assistants_api.schemas import (
     OUTPUT_MOST,
     PARTS_MOST,
@@ -38,28 +37,6 @@ class _Echoed(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
 
 
-def _only(*allowed: object) -> BeforeValidator:
-    """What is taken because it asks for nothing; all else is not built."""
-
-    def check(value: object) -> object:
-        if value is not None and not any(type(value) is type(item) and value == item for item in allowed):
-            raise PydanticCustomError("unsupported", "is not supported here")
-        return value
-
-    return BeforeValidator(check)
-
-
-def _of_types(*allowed: str) -> BeforeValidator:
-    """Says that a part of another kind is not built, and not that it is none."""
-
-    def check(value: object) -> object:
-        if isinstance(value, Mapping) and isinstance(kind := value.get("type"), str) and kind not in allowed:
-            raise PydanticCustomError("unsupported", "only {kinds} is supported here", {"kinds": " and ".join(allowed)})
-        return value
-
-    return BeforeValidator(check)
-
-
 ToolText = Annotated[Text, StringConstraints(max_length=OUTPUT_MOST)]
 MessageText = Annotated[Text, StringConstraints(max_length=TEXT_MOST)]
 
@@ -74,9 +51,9 @@ class ChatRefusal(_Echoed):
     refusal: MessageText
 
 
-Texts = MessageText | Annotated[list[Annotated[ChatText, _of_types("text")]], Field(max_length=PARTS_MOST)]
-UserPart = Annotated[Annotated[ChatText | ImageContent, Field(discriminator="type")], _of_types("text", "image_url")]
-SaidPart = Annotated[Annotated[ChatText | ChatRefusal, Field(discriminator="type")], _of_types("text", "refusal")]
+Texts = MessageText | Annotated[list[Annotated[ChatText, of_types("text")]], Field(max_length=PARTS_MOST)]
+UserPart = Annotated[Annotated[ChatText | ImageContent, Field(discriminator="type")], of_types("text", "image_url")]
+SaidPart = Annotated[Annotated[ChatText | ChatRefusal, Field(discriminator="type")], of_types("text", "refusal")]
 
 
 class InstructionMessage(_Strict):
@@ -109,15 +86,15 @@ class EchoedCall(_Echoed):
 class AssistantMessage(_Echoed):
     role: Literal["assistant"]
     content: MessageText | Annotated[list[SaidPart], Field(max_length=PARTS_MOST)] | None = None
-    tool_calls: Annotated[list[Annotated[EchoedCall, _of_types("function")]], Field(max_length=CALLS_MOST)] | None = None
-    function_call: Annotated[None, _only()] = None
-    audio: Annotated[None, _only()] = None
+    tool_calls: Annotated[list[Annotated[EchoedCall, of_types("function")]], Field(max_length=CALLS_MOST)] | None = None
+    function_call: Annotated[None, only()] = None
+    audio: Annotated[None, only()] = None
 
 
 class ToolMessage(_Echoed):
     role: Literal["tool"]
     tool_call_id: Id
-    content: ToolText | Annotated[list[Annotated[ChatText, _of_types("text")]], Field(max_length=PARTS_MOST)]
+    content: ToolText | Annotated[list[Annotated[ChatText, of_types("text")]], Field(max_length=PARTS_MOST)]
 
 
 Message = Annotated[InstructionMessage | UserMessage | AssistantMessage | ToolMessage, Field(discriminator="role")]
@@ -146,8 +123,8 @@ class ChatCompletionRequest(_Strict):
 
     model: ModelName
     messages: Annotated[list[Message], Field(min_length=1, max_length=MESSAGES_MOST)]
-    tools: Annotated[list[Annotated[FunctionTool, _of_types("function")]], Field(max_length=128)] | None = None
-    tool_choice: Literal["none", "auto", "required"] | Annotated[FunctionChoice, _of_types("function")] | None = None
+    tools: Annotated[list[Annotated[FunctionTool, of_types("function")]], Field(max_length=128)] | None = None
+    tool_choice: Literal["none", "auto", "required"] | Annotated[FunctionChoice, of_types("function")] | None = None
     parallel_tool_calls: bool | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
@@ -160,19 +137,19 @@ class ChatCompletionRequest(_Strict):
     metadata: Metadata | None = None
     tellergate: ChatExtension = ChatExtension()
 
-    n: Annotated[object, _only(1)] = None
-    stop: Annotated[object, _only([], "")] = None
-    logprobs: Annotated[object, _only(False)] = None
-    top_logprobs: Annotated[object, _only(0)] = None
-    frequency_penalty: Annotated[object, _only(0, 0.0)] = None
-    presence_penalty: Annotated[object, _only(0, 0.0)] = None
-    logit_bias: Annotated[object, _only({})] = None
-    modalities: Annotated[object, _only(["text"])] = None
-    store: Annotated[object, _only(False)] = None
-    audio: Annotated[object, _only()] = None
-    prediction: Annotated[object, _only()] = None
-    web_search_options: Annotated[object, _only()] = None
-    moderation: Annotated[object, _only()] = None
+    n: Annotated[object, only(1)] = None
+    stop: Annotated[object, only([], "")] = None
+    logprobs: Annotated[object, only(False)] = None
+    top_logprobs: Annotated[object, only(0)] = None
+    frequency_penalty: Annotated[object, only(0, 0.0)] = None
+    presence_penalty: Annotated[object, only(0, 0.0)] = None
+    logit_bias: Annotated[object, only({})] = None
+    modalities: Annotated[object, only(["text"])] = None
+    store: Annotated[object, only(False)] = None
+    audio: Annotated[object, only()] = None
+    prediction: Annotated[object, only()] = None
+    web_search_options: Annotated[object, only()] = None
+    moderation: Annotated[object, only()] = None
     functions: Annotated[object, BeforeValidator(_no_legacy)] = None
     function_call: Annotated[object, BeforeValidator(_no_legacy)] = None
 

@@ -14,19 +14,7 @@ from gateway.doors.chat_api.schemas import (
     ToolMessage,
     UserMessage,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class AnsweredCall:
-    """A function call of the past, with what the client says that it came to."""
-
-    id: str
-    name: str
-    arguments: str
-    output: str
-
-
-Entry = NewMessage | tuple[AnsweredCall, ...]
+from gateway.doors.resent import AnsweredCall, Entry
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,315 @@
+"""`POST /v1/responses`: a run begins, in a new thread or in that of the response that it follows, or goes on with the app's outputs.
+
+Where the response that is followed is not the newest of its thread, or waits for the customer, a new thread of the same conversation begins
+with what stood there, told as what a client resends.
+"""
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import Request, Response
+from starlette.types import Receive, Scope, Send
+
+from gateway.domain.errors import Fault, RequestFault, Unavailable
+from gateway.domain.principal import Principal
+from gateway.domain.states import RunState
+from gateway.domain.strict_json import Json
+from gateway.doors.assistants_api.api import Api, body_as, metadata_of
+from gateway.doors.assistants_api.resources import AskedResources, run_tools_checked, tools_checked
+from gateway.doors.assistants_api.schemas import TEXT_MOST, NewMessage
+from gateway.doors.assistants_api.streamed import Streamed
+from gateway.doors.assistants_api.threads import thread_of
+from gateway.doors.assistants_api.tool_schemas import FunctionDefinition, FunctionTool
+from gateway.doors.bodies import json_answer
+from gateway.doors.resent import Entry, Resent
+from gateway.doors.responses_api.events import ResponseEvents
+from gateway.doors.responses_api.given import GivenInput, given_input, history_of, references_of
+from gateway.doors.responses_api.items import all_items
+from gateway.doors.responses_api.reading import referenced_items
+from gateway.doors.responses_api.schemas import ResponseRequest, SchemaFormat
+from gateway.doors.responses_api.shown import asked_body
+from gateway.doors.rest import Door
+from gateway.doors.running import as_started, as_submitted, cancelled, due, goes_on, lease_for, listening, taken_up
+from gateway.runs.broadcast import Listener
+from gateway.runs.objects import RUN_FIELDS, new_id, own_of
+from gateway.runs.sealed_principal import acting
+from gateway.store import responses, runs
+from gateway.store.responses import NotTheNewest, ResponseState, StartResponse, StoredResponse, SubmitResponse
+from gateway.store.runs import OutputsMismatch, Run, StartRun, SubmitOutputs
+from gateway.store.threads import AddMessage, CreateThread
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A request, who makes it, and what it follows."""
+
+    api: Api
+    door: Door
+    principal: Principal
+    body: ResponseRequest
+    follows: ResponseState | None
+    given: GivenInput
+
+    @property
+    def instructions(self) -> tuple[str, ...]:
+        """Those of system and developer messages, which count for what follows too."""
+        earlier = () if self.follows is None else self.follows.response.own["instructions"]
+        return (*earlier, *self.given.instructions)
+
+    @property
+    def is_background(self) -> bool:
+        return bool(self.body.background)
+
+    @property
+    def lease(self) -> str | None:
+        return lease_for(self.api, is_heard=not self.is_background or bool(self.body.stream))
+
+
+async def create(api: Api, door: Door, request: Request, principal: Principal) -> Response:
+    api.bounded(door, principal)
+    body = await body_as(ResponseRequest, request)
+    if body.background and body.store is False:
+        raise _wrong("background", "needs store, or nothing could be read of it later")
+    if body.previous_response_id is not None and body.conversation_id is not None:
+        raise _wrong("conversation", "either previous_response_id or conversation")
+    api.with_model()
+    follows = await _followed(api, principal, body)
+    thread = "" if follows is None else follows.response.thread
+    referenced = await referenced_items(api, principal, references_of(body), thread)
+    asked = _Asked(api, door, principal, body, follows, given_input(body, referenced))
+    if sum(map(len, asked.instructions)) > TEXT_MOST:
+        raise _wrong("input", f"system and developer messages have at most {TEXT_MOST} characters together, with earlier ones")
+    if outputs := asked.given.outputs:
+        waiting = await api.book.read(lambda connection: runs.waiting_for(connection, principal.customer, frozenset(outputs)))
+        if waiting is not None and (follows is None or follows.run.id == waiting.id):
+            return await _go_on(asked, waiting, outputs)
+        if asked.given.loose:
+            raise RequestFault(Fault.OUTPUTS_NOT_EXPECTED, _NOT_EXPECTED, param="input")
+    return await _begin(asked)
+
+
+_NOT_EXPECTED = "input: must have the outputs of exactly the calls that wait, or each call with its output"
+
+
+_STILL_RUNS = "the response that this follows is still in progress: wait until it has ended, or cancel it"
+
+
+async def _followed(api: Api, principal: Principal, body: ResponseRequest) -> ResponseState | None:
+    """RequestFault NOT_FOUND: it is none of this customer's."""
+    named, conversation, customer = body.previous_response_id, body.conversation_id, principal.customer
+
+    def question(connection: Any) -> ResponseState | None:
+        if named is not None:
+            found = responses.of_customer(connection, customer, named)
+        elif conversation is not None:
+            found = responses.newest_in(connection, customer, conversation)
+        else:
+            return None
+        return None if found is None else responses.state_of(connection, found)
+
+    state = await api.book.read(question)
+    if state is None and named is not None:
+        raise RequestFault(Fault.NOT_FOUND, "previous_response_id: no such response", param="previous_response_id")
+    return state
+
+
+async def _begin(asked: _Asked) -> Response:
+    follows = asked.follows
+    if follows is None:
+        return await _elsewhere(asked, (), asked.body.conversation_id)
+    if follows.is_last and follows.run.state is RunState.REQUIRES_ACTION:
+        raise RequestFault(Fault.OUTPUTS_NOT_EXPECTED, _NOT_EXPECTED, param="input")
+    if follows.is_last and not own_of(follows.run).get("confirmations"):
+        answered = await _started(asked, follows.response.thread, (), None)
+        if answered is not None:
+            return answered
+    return await _elsewhere(asked, await _history(asked.api, follows), follows.conversation)
+
+
+async def _elsewhere(asked: _Asked, history: tuple[Entry, ...], conversation: str | None) -> Response:
+    """In a new thread, of this conversation if there is one."""
+    thread = new_id("thread")
+    opening = CreateThread(thread, asked.principal.customer, asked.door.clock(), {}, conversation=conversation)
+    answered = await _started(asked, thread, history, opening)
+    if answered is None:
+        raise RequestFault(Fault.THREAD_HAS_ACTIVE_RUN, _STILL_RUNS)  # a new thread goes on nowhere else
+    return answered
+
+
+async def _history(api: Api, follows: ResponseState) -> tuple[Entry, ...]:
+    before = await api.book.read(lambda connection: responses.before(connection, follows.response))
+    return history_of([*all_items(*before), *all_items(follows.messages, follows.steps)])
+
+
+async def _started(asked: _Asked, thread: str, history: tuple[Entry, ...], opening: CreateThread | None) -> Response | None:
+    """`opening`: makes the thread; without it, None: the thread goes on elsewhere."""
+    api, door, run = asked.api, asked.door, _run(asked, thread)
+    given = asked.given
+    word = None if given.newest_word is None else given.newest_word + len(history)
+    entries = await Resent((*history, *given.entries), word, asked.body.tellergate.origin).kept(api, door, asked.principal, run)
+    starting = StartRun(run, due(run.created, run.lease), api.runs_most, entries, opening)
+    response, events = _response(asked, run)
+    after = asked.follows.response.id if asked.follows is not None and opening is None else None
+    answer = _Answer(api, door, run, events, asked.is_background)
+    with ExitStack() as stack:
+        listener = None if answer.is_deaf else listening(api, door, run, events, stack)
+        outcome = await AskedResources().written(api, StartResponse(starting, response, after))
+        if isinstance(outcome, NotTheNewest):
+            return None
+        if isinstance(outcome, str):
+            raise RequestFault(Fault.THREAD_HAS_ACTIVE_RUN, _STILL_RUNS)
+        opened, queued = as_started(starting, outcome)
+        events.conversation = opened.conversation
+        taken_up(api, queued, run.created)
+        return await answer.given(listener, stack)
+
+
+async def _go_on(asked: _Asked, run: Run, outputs: Mapping[str, str]) -> Response:
+    api, door, now, lease = asked.api, asked.door, asked.door.clock(), asked.lease
+    item = SubmitOutputs(
+        customer=run.customer,
+        thread=run.thread,
+        run=run.id,
+        outputs=outputs,
+        principal=goes_on(api, run, asked.principal),
+        lease=lease,
+        at=now,
+        due=due(now, lease),
+    )
+    response, events = _response(asked, run)
+    events.conversation = (await thread_of(api, asked.principal, run.thread)).conversation
+    answer = _Answer(api, door, run, events, asked.is_background)
+    with ExitStack() as stack:
+        listener = None if answer.is_deaf else listening(api, door, run, events, stack)
+        written = await api.book.write(SubmitResponse(item, response, await _further(asked, run)))
+        if isinstance(written, OutputsMismatch):
+            raise RequestFault(Fault.OUTPUTS_NOT_EXPECTED, _NOT_EXPECTED, param="input")
+        taken_up(api, as_submitted(written), now)
+        return await answer.given(listener, stack)
+
+
+async def _further(asked: _Asked, run: Run) -> tuple[AddMessage, ...]:
+    """The messages beside outputs whose calls the client does not resend: all else it resends is known."""
+    if not asked.given.loose:
+        return ()
+    given = asked.given
+    if not all(isinstance(entry, NewMessage) for entry in given.entries):
+        raise _wrong("input", "beside outputs of calls that wait there may be messages, and no other calls")
+    resent = Resent(given.entries, given.newest_word, asked.body.tellergate.origin)
+    kept = await resent.kept(asked.api, asked.door, asked.principal, run)
+    return tuple(entry for entry in kept if isinstance(entry, AddMessage))
+
+
+def _run(asked: _Asked, thread: str) -> Run:
+    """A run that is not written yet."""
+    api, request = asked.api, asked.body
+    tools = [FunctionTool(type="function", function=FunctionDefinition(**_defined(tool))) for tool in request.tools or ()]
+    tools_checked(api, tools)
+    body: dict[str, Any] = {**RUN_FIELDS, "model": api.stand_in or request.model}  # an answer never says that another model gave it
+    body["tools"] = [tool.model_dump(exclude_unset=True) for tool in tools]
+    body["instructions"] = "\n\n".join(text for text in (request.instructions or "", *asked.instructions) if text)
+    body["temperature"], body["top_p"] = request.temperature, request.top_p
+    body["max_completion_tokens"] = request.max_output_tokens
+    body["parallel_tool_calls"] = request.parallel_tool_calls is not False
+    body["reasoning_effort"] = None if request.reasoning is None else request.reasoning.effort
+    body["response_format"] = _format(request)
+    if request.tool_choice is not None:
+        choice = request.tool_choice
+        body["tool_choice"] = choice if isinstance(choice, str) else {"type": "function", "function": {"name": choice.name}}
+    run_tools_checked(api, body)
+    body["own"] = {"trace": secrets.token_hex(16)}
+    id_, now = new_id("run"), asked.door.clock()
+    return Run(
+        id=id_,
+        thread=thread,
+        customer=asked.principal.customer,
+        assistant=asked.principal.client,
+        state=RunState.QUEUED,
+        created=now,
+        expires=now + api.lifetime,
+        lease=asked.lease,
+        principal=api.seal.seal(acting(asked.principal, asked.principal.client), id_),
+        body=body,
+        metadata=metadata_of(request.metadata),
+    )
+
+
+def _defined(tool: FunctionDefinition) -> dict[str, Any]:
+    return tool.model_dump(exclude={"type"}, exclude_unset=True)
+
+
+def _format(request: ResponseRequest) -> Json:
+    """As runs have it."""
+    form = None if request.text is None else request.text.format
+    if form is None or form.type == "text":
+        return "auto"
+    if isinstance(form, SchemaFormat):
+        return {"type": "json_schema", "json_schema": form.model_dump(by_alias=True, exclude_unset=True, exclude={"type"})}
+    return {"type": form.type}
+
+
+def _response(asked: _Asked, run: Run) -> tuple[StoredResponse | None, ResponseEvents]:
+    """What is stored of the response, if it is to be, and how it is told."""
+    id_, now = new_id("resp"), asked.door.clock()
+    body = asked_body(id_, asked.body, str(run.body["model"]), now)
+    own: Json = {"instructions": list(asked.instructions)}
+    kept: dict[str, Json] = {**body, "own": own}
+    response = StoredResponse(id_, run.thread, run.id, run.customer, now, kept)
+    return response if asked.body.store is not False else None, ResponseEvents(asked=body, is_streamed=bool(asked.body.stream))
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What a run comes to, for who waits for it."""
+
+    api: Api
+    door: Door
+    run: Run
+    events: ResponseEvents
+    is_background: bool
+
+    @property
+    def is_deaf(self) -> bool:
+        """Whether nobody waits."""
+        return self.is_background and not self.events.is_streamed
+
+    async def given(self, listener: Listener | None, stack: ExitStack) -> Response:
+        if listener is None:
+            return json_answer(self.events.at_first())
+        if self.events.is_streamed:
+            return _ResponseStreamed([self.events.begun()], listener, stack.pop_all(), self)
+        async for _ in listener.stream():
+            pass
+        await self.let_go()
+        return json_answer(self.events.response())
+
+    async def let_go(self) -> None:
+        """Cancel the run if nobody will hear of it any more: its client has hung up. What it asked the customer to confirm stays, and is
+        done when they do."""
+        if self.is_background or (self.events.is_over and not self.events.ends_run):
+            return
+        with contextlib.suppress(Unavailable):  # it expires
+            await cancelled(self.api, self.run.customer, self.run.thread, self.run.id, self.door.clock())
+
+
+class _ResponseStreamed(Streamed):
+    """Who hangs up on a response in the foreground wants no answer any more: the run ends, once a call that is under way has."""
+
+    def __init__(self, first: list[bytes], listener: Listener, kept: ExitStack, answer: _Answer) -> None:
+        super().__init__(first, listener, kept)
+        self._answer = answer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await asyncio.shield(self._answer.let_go())
+
+
+def _wrong(field: str, why: str) -> RequestFault:
+    return RequestFault(Fault.INVALID_REQUEST, f"{field}: {why}", param=field)

@@ -1,0 +1,268 @@
+"""What happens in a run, as the events of a response, and as the whole of it. Pure.
+
+An item is told from its beginning to its end before the next of the same answer begins, but for calls that are made at once. A call that
+waits for the customer ends a response in the foreground with a sentence of ours; in the background the response goes on.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from gateway.domain.errors import Fault, RequestFault
+from gateway.domain.states import RunState
+from gateway.domain.strict_json import Json
+from gateway.doors.responses_api.items import (
+    APP_CALL,
+    SERVER_CALL,
+    app_call,
+    call_item_id,
+    output_text,
+    said,
+    server_call,
+    unfinished,
+)
+from gateway.doors.responses_api.shown import FAILED, HELD_TEXT, held_message, reason_of_run, whole
+from gateway.runs.objects import Object
+
+_BROKE_OFF = "The answer broke off; what was done before stays done."
+
+
+@dataclass(slots=True)
+class _OpenCall:
+    """A call whose end was not told yet. `result`: what became of it, for the app's back end."""
+
+    id: str
+    at: int
+    native: str
+    name: str
+    is_ours: bool
+    arguments: str = ""
+    result: Any = None
+
+    @property
+    def kind(self) -> str:
+        return "mcp_call" if self.is_ours else "function_call"
+
+    def item(self, output: str | None = None, status: str = "completed") -> Object:
+        if self.is_ours:
+            return server_call(self.id, self.name, self.arguments, output, self.result)
+        function = {"name": self.name, "arguments": self.arguments}
+        return app_call(self.id, {"id": self.native, "function": function}, status)
+
+
+@dataclass(slots=True, kw_only=True)
+class ResponseEvents:
+    """One response as it grows. `asked`: what of it does not change. `is_streamed`: events come out of `told`; else `response` is asked at
+    the end."""
+
+    asked: Mapping[str, Json]
+    is_streamed: bool
+    conversation: str = ""
+    is_over: bool = False
+    is_left: bool = False
+    """The run goes on though the response has ended: it waits for the customer."""
+    done: bytes = b""
+    broken: bytes = b""
+    _number: int = 0
+    _output: list[Object] = field(default_factory=list)
+    _message: tuple[str, int, list[str]] | None = None
+    _later: list[tuple[str, Object]] = field(default_factory=list)
+    _calls: dict[tuple[str, int], _OpenCall] = field(default_factory=dict)
+    _confirmations: list[Json] = field(default_factory=list)
+    _results: dict[str, Json] = field(default_factory=dict)
+    _ended: Object | None = None
+    _failure: str | None = None
+
+    def begun(self) -> bytes:
+        """The first events."""
+        first = self.at_first() if self.asked["background"] else self._whole("in_progress")
+        return self._event("response.created", response=first) + self._event(
+            "response.in_progress", response=self._whole("in_progress")
+        )
+
+    def at_first(self) -> Object:
+        """The response before anything happened."""
+        return self._whole("queued")
+
+    @property
+    def ends_run(self) -> bool:
+        """Whether nobody can hear any more how a run ends that waits for the customer."""
+        return self.is_left and not self.asked["store"]
+
+    def told(self, name: str, shown: Object) -> bytes:
+        if self.is_over:
+            return b""
+        kind, _, what = name.removeprefix("thread.").rpartition(".")
+        match kind:
+            case "message":
+                return self._of_message(what, shown)
+            case "run.step" if self._message is not None:
+                self._later.append((what, shown))  # an item ends before the next begins
+                return b""
+            case "run.step":
+                return self._of_step(what, shown)
+            case "run":
+                return self._of_run(what, shown)
+        return b""
+
+    def response(self) -> Object:
+        """The whole of it. RequestFault RUN_FAILED where it has none."""
+        if self._ended is None or self._failure is not None:
+            raise RequestFault(Fault.RUN_FAILED, self._failure or _BROKE_OFF)
+        return self._ended
+
+    # messages
+
+    def _of_message(self, what: str, shown: Object) -> bytes:
+        match what:
+            case "created":
+                item = said(shown["id"], "in_progress")
+                self._message = shown["id"], self._begin(item), []
+                id_, at, _ = self._message
+                return self._event("response.output_item.added", output_index=at, item=item) + self._event(
+                    "response.content_part.added", item_id=id_, output_index=at, content_index=0, part=output_text("")
+                )
+            case "delta":
+                return b"".join(self._said(part["text"]["value"]) for part in shown["delta"]["content"] if part["type"] == "text")
+            case "completed" | "incomplete":
+                return self._end_message(what) + self._caught_up()
+        return b""
+
+    def _said(self, text: str) -> bytes:
+        if self._message is None or not text:
+            return b""
+        id_, at, texts = self._message
+        texts.append(text)
+        return self._event("response.output_text.delta", item_id=id_, output_index=at, content_index=0, delta=text, logprobs=[])
+
+    def _end_message(self, status: str) -> bytes:
+        if self._message is None:
+            return b""
+        (id_, at, texts), self._message = self._message, None
+        text, where = "".join(texts), {"item_id": id_, "output_index": at, "content_index": 0}
+        item = self._output[at] = said(id_, status, text)
+        return (
+            self._event("response.output_text.done", **where, text=text, logprobs=[])
+            + self._event("response.content_part.done", **where, part=output_text(text))
+            + self._event("response.output_item.done", output_index=at, item=item)
+        )
+
+    def _caught_up(self) -> bytes:
+        """What was told of calls while a message had not ended."""
+        later, self._later = self._later, []
+        return b"".join(self._of_step(what, shown) for what, shown in later)
+
+    # calls
+
+    def _of_step(self, what: str, shown: Object) -> bytes:
+        if what == "delta":
+            return b"".join(self._of_call(shown["id"], call) for call in shown["delta"]["step_details"]["tool_calls"])
+        if what in ("failed", "cancelled", "expired"):  # of a response that has failed
+            return b"".join(self._end_call(key, None) for key in [key for key in self._calls if key[0] == shown["id"]])
+        return b""
+
+    def _of_call(self, step: str, call: Mapping[str, Any]) -> bytes:
+        key, function, told = (step, call["index"]), call.get("function", {}), b""
+        if "name" in function:
+            told += self._begin_call(key, call)
+        if key not in self._calls:
+            return told  # it began before this response
+        item = self._calls[key]
+        if fragment := function.get("arguments"):
+            item.arguments += fragment
+            told += self._event(f"response.{item.kind}_arguments.delta", item_id=item.id, output_index=item.at, delta=fragment)
+        if (result := call.get("tellergate")) is not None:
+            item.result = result
+            self._results[result["call_id"]] = {"function": item.name, **result}
+            self._output[item.at] = item.item()
+        if function.get("output") is not None:
+            told += self._end_call(key, function["output"])
+        return told
+
+    def _begin_call(self, key: tuple[str, int], call: Mapping[str, Any]) -> bytes:
+        is_ours = "tellergate" in call
+        id_ = call_item_id(SERVER_CALL if is_ours else APP_CALL, *key)
+        begun = _OpenCall(id_, len(self._output), call["id"], call["function"]["name"], is_ours)
+        item = begun.item(status="in_progress")
+        self._calls[key] = begun
+        self._begin(item)
+        told = self._event("response.output_item.added", output_index=begun.at, item=item)
+        if is_ours:
+            told += self._event("response.mcp_call.in_progress", item_id=id_, output_index=begun.at)
+        return told
+
+    def _end_call(self, key: tuple[str, int], output: str | None) -> bytes:
+        """`output` None: of one of the app's; of one of ours: it has none yet."""
+        call = self._calls.pop(key)
+        call.arguments = call.arguments or "{}"  # as a call without any is taken
+        item = self._output[call.at] = unfinished(call.item(output))
+        where = {"item_id": call.id, "output_index": call.at}
+        told = self._event(f"response.{call.kind}_arguments.done", **where, arguments=call.arguments)
+        if call.is_ours and output is not None:
+            told += self._event(f"response.mcp_call.{item['status']}", **where)
+        return told + self._event("response.output_item.done", output_index=call.at, item=item)
+
+    def _end_calls(self) -> bytes:
+        """Of all that have not ended."""
+        return b"".join(self._end_call(key, None) for key in list(self._calls))
+
+    # the run
+
+    def _of_run(self, what: str, shown: Object) -> bytes:
+        match what:
+            case "in_progress":
+                self._confirmations = shown["tellergate"]["confirmations"]
+                if not self._confirmations:
+                    return b""
+                if self.asked["background"]:
+                    return self._event("response.in_progress", response=self._whole("in_progress"))
+                self.is_left = True
+                return self._held() + self._end("incomplete", shown)
+            case "requires_action" | "completed":
+                return self._end("completed", shown)
+            case "incomplete":
+                return self._end("incomplete", shown, reason=reason_of_run(shown["incomplete_details"]))
+            case "failed" | "expired" | "cancelled":
+                self._failure = FAILED[RunState(what)]
+                return self._end("cancelled" if what == "cancelled" else "failed", shown, error=self._failure)
+        return b""
+
+    def _held(self) -> bytes:
+        told = self._end_calls()
+        item = held_message(str(self.asked["id"]))
+        begun = self._of_message("created", {"id": item["id"]})
+        return told + begun + self._said(HELD_TEXT) + self._end_message("completed")
+
+    def _end(self, status: str, shown: Object, **more: Any) -> bytes:
+        told = self._end_message("incomplete") + self._caught_up()
+        told += self._end_calls()
+        self.is_over = True
+        more |= {"usage": shown["usage"], "completed_at": shown["completed_at"] or self.asked["created_at"]}
+        self._ended = self._whole(status, **more)
+        return told + self._event(f"response.{'failed' if status == 'cancelled' else status}", response=self._ended)
+
+    # helpers
+
+    def _begin(self, item: Object) -> int:
+        self._output.append(item)
+        return len(self._output) - 1
+
+    def _whole(self, status: str, **more: Any) -> Object:
+        calls = list(self._results.values())
+        told: Any = {"conversation": self.conversation, "calls": calls, "confirmations": self._confirmations}
+        return whole(self.asked, status, self._output, **told, **more)
+
+    def _event(self, kind: str, **rest: Any) -> bytes:
+        if not self.is_streamed:
+            return b""
+        told = _sse(kind, {"type": kind, "sequence_number": self._number, **rest})
+        self._number += 1
+        wrong = {"code": Fault.RUN_FAILED.value, "message": _BROKE_OFF, "param": None}
+        self.broken = _sse("error", {"type": "error", "sequence_number": self._number, **wrong})
+        return told
+
+
+def _sse(kind: str, value: object) -> bytes:
+    return b"event: " + kind.encode() + b"\ndata: " + orjson.dumps(value) + b"\n\n"

@@ -1,0 +1,224 @@
+"""Wire models of the Responses API: what a body may hold. The types and limits are those of the `openai` package.
+
+Clients send much that asks for nothing: it is taken, and changes nothing. What asks for what is not built is `unsupported`.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic_core import PydanticCustomError
+
+from gateway.doors.assistants_api.common_schemas import Id, Metadata, Text, of_types, only
+from gateway.doors.assistants_api.schemas import (
+    OUTPUT_MOST,
+    PARTS_MOST,
+    TEXT_MOST,
+    Effort,
+    Instructions,
+    ModelName,
+    Temperature,
+    TopP,
+)
+from gateway.doors.assistants_api.tool_schemas import FunctionDefinition, FunctionName
+from gateway.doors.schemas import ConversationId
+
+ITEMS_MOST = 500
+"""Of one request's input."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class _Echoed(BaseModel):
+    """What a client got from a server and sends back, with whatever else that server told it."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
+
+
+ItemText = Annotated[Text, StringConstraints(max_length=TEXT_MOST)]
+OutputText = Annotated[Text, StringConstraints(max_length=OUTPUT_MOST)]
+CallName = Annotated[Text, StringConstraints(min_length=1, max_length=128)]
+
+
+class InputText(_Echoed):
+    type: Literal["input_text", "output_text"]
+    text: ItemText
+
+
+class InputRefusal(_Echoed):
+    type: Literal["refusal"]
+    refusal: ItemText
+
+
+class InputImage(_Echoed):
+    """Either a URL (`https` on a host that the bank allows, or `data:`) or a file of the customer's, or of their client's."""
+
+    type: Literal["input_image"]
+    image_url: Annotated[str, StringConstraints(max_length=2_000_000, pattern=r"^(https://|data:image/)[!-~]+$")] | None = None
+    file_id: Id | None = None
+    detail: Literal["auto", "low", "high"] | None = None
+
+
+_PARTS = ("input_text", "output_text", "refusal", "input_image")
+Part = Annotated[Annotated[InputText | InputRefusal | InputImage, Field(discriminator="type")], of_types(*_PARTS)]
+
+
+class InputMessage(_Echoed):
+    """`system` and `developer` count as instructions, also of what follows. The newest of `user`, under the customer's own token with
+    `customer_words`, is the customer's word; no other is."""
+
+    type: Literal["message"]
+    role: Literal["user", "assistant", "system", "developer"]
+    content: ItemText | Annotated[list[Part], Field(max_length=PARTS_MOST)]
+
+
+class InputFunctionCall(_Echoed):
+    type: Literal["function_call"]
+    call_id: Id
+    name: CallName
+    arguments: OutputText
+
+
+class InputFunctionOutput(_Echoed):
+    type: Literal["function_call_output"]
+    call_id: Id
+    output: OutputText | Annotated[list[Annotated[InputText, of_types("input_text")]], Field(max_length=PARTS_MOST)]
+
+
+class InputServerCall(_Echoed):
+    """A call that the gateway did, as an earlier answer showed it: to be told to the model, and nothing else."""
+
+    type: Literal["mcp_call"]
+    id: Id
+    name: CallName
+    arguments: OutputText
+    output: OutputText | None = None
+
+
+class InputReasoning(_Echoed):
+    """Changes nothing."""
+
+    type: Literal["reasoning"]
+
+
+class ItemReference(_Strict):
+    """An item that an earlier answer showed."""
+
+    type: Literal["item_reference"]
+    id: Id
+
+
+_ITEMS = ("message", "function_call", "function_call_output", "mcp_call", "reasoning", "item_reference")
+
+
+def _typed(value: object) -> object:
+    """With the type that clients leave out."""
+    if isinstance(value, Mapping) and value.get("type") is None:
+        return {**value, "type": "message" if "role" in value else "item_reference"}
+    return value
+
+
+_Item = InputMessage | InputFunctionCall | InputFunctionOutput | InputServerCall | InputReasoning | ItemReference
+InputItem = Annotated[Annotated[_Item, Field(discriminator="type")], of_types(*_ITEMS), BeforeValidator(_typed)]
+
+
+class ResponseFunction(FunctionDefinition):
+    """`name` that of a banking function: the gateway executes it, and offers it as it declares it; any other is the app's to execute."""
+
+    type: Literal["function"]
+
+
+class ChosenFunction(_Strict):
+    type: Literal["function"]
+    name: FunctionName
+
+
+class PlainFormat(_Strict):
+    type: Literal["text", "json_object"]
+
+
+class SchemaFormat(_Strict):
+    """`schema` is the JSON Schema that the answer follows."""
+
+    type: Literal["json_schema"]
+    name: FunctionName
+    schema_: Annotated[dict[str, object], Field(alias="schema")]
+    description: Text | None = None
+    strict: bool | None = None
+
+
+class TextOptions(_Strict):
+    format: Annotated[PlainFormat | SchemaFormat, Field(discriminator="type")] | None = None
+    verbosity: Literal["low", "medium", "high"] | None = None
+
+
+class ReasoningOptions(_Echoed):
+    effort: Effort | None = None
+
+
+class NamedConversation(_Strict):
+    id: ConversationId
+
+
+class ResponseExtension(_Strict):
+    """`origin`: where the newest user message comes from."""
+
+    origin: Literal["typed", "pasted", "document"] = "typed"
+
+
+_IGNORED = ("reasoning.encrypted_content", "file_search_call.results", "code_interpreter_call.outputs", "web_search_call.results")
+
+
+def _ignorable(value: Any) -> Any:
+    if isinstance(value, str) and value not in _IGNORED:
+        raise PydanticCustomError("unsupported", "is not supported here")
+    return value
+
+
+class ResponseRequest(_Strict):
+    """`tellergate`: ours, beside what the API has."""
+
+    model: ModelName
+    input: ItemText | Annotated[list[InputItem], Field(min_length=1, max_length=ITEMS_MOST)]
+    instructions: Instructions | None = None
+    previous_response_id: Id | None = None
+    conversation: ConversationId | NamedConversation | None = None
+    tools: Annotated[list[Annotated[ResponseFunction, of_types("function")]], Field(max_length=128)] | None = None
+    tool_choice: Literal["none", "auto", "required"] | Annotated[ChosenFunction, of_types("function")] | None = None
+    parallel_tool_calls: bool | None = None
+    background: bool | None = None
+    store: bool | None = None
+    stream: bool | None = None
+    temperature: Temperature | None = None
+    top_p: TopP | None = None
+    text: TextOptions | None = None
+    reasoning: ReasoningOptions | None = None
+    max_output_tokens: Annotated[int, Field(ge=1, le=100_000_000)] | None = None
+    metadata: Metadata | None = None
+    tellergate: ResponseExtension = ResponseExtension()
+
+    include: Annotated[list[Annotated[str, BeforeValidator(_ignorable)]], Field(max_length=8)] | None = None
+    truncation: Annotated[object, only("auto")] = None
+    max_tool_calls: Annotated[object, only()] = None
+    top_logprobs: Annotated[object, only(0)] = None
+    prompt: Annotated[object, only()] = None
+    context_management: Annotated[object, only([])] = None
+    moderation: Annotated[object, only()] = None
+    background_options: Annotated[object, only()] = None
+
+    stream_options: dict[str, object] | None = None
+    user: Text | None = None
+    safety_identifier: Text | None = None
+    prompt_cache_key: Text | None = None
+    prompt_cache_retention: Text | None = None
+    prompt_cache_options: dict[str, object] | None = None
+    service_tier: Text | None = None
+
+    @property
+    def conversation_id(self) -> str | None:
+        return self.conversation.id if isinstance(self.conversation, NamedConversation) else self.conversation
+
+
+BODIES: tuple[type[BaseModel], ...] = (ResponseRequest,)
