@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import jsonschema_rs
 import pytest
 import pytest_asyncio
 
@@ -18,6 +19,7 @@ from gateway.app.clock import utc_now
 from gateway.calls.output import output_text, result_item
 from gateway.domain.errors import Code
 from gateway.domain.stages import Recorded
+from gateway.doors.mcp_api.tools import output_schema
 from policies.bundle import RuleFile
 from policies.engine import Engine
 from tests.support.arguments import FITTING
@@ -99,6 +101,7 @@ async def test_no_function_tells_a_model_a_whole_identifier(asked: Teller, custo
             assert [it for it in forbidden if it in json.dumps(result_item(answered))] == [], function.name
             if answered.status == "done":
                 done.add(function.name)
+                jsonschema_rs.validate(output_schema(function.output), json.loads(json.dumps(answered.output)))
     assert {"get_account_identifiers", "list_accounts", "list_direct_debits", "get_account_balance", "confirm_funds"} <= done
 
 

@@ -6,7 +6,6 @@ import multiprocessing
 import os
 import signal
 from datetime import timedelta
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ import openai
 import pytest
 
 from gateway.app.clock import utc_now
-from gateway.domain.proposal import ConfirmationEvidence, Method
 from gateway.domain.steps import Steps
 from gateway.runs.loop import RunDriver
 from gateway.runs.pool import RunPool
@@ -25,7 +23,7 @@ from tests.support import databases
 from tests.support.assisted import Assisted, assisted, error_of, required, used, wait_until, why_incomplete
 from tests.support.hostile_models import call, end, text
 from tests.support.models import Raw, Reply, asks, outputs, turns
-from tests.support.teller import executed_keys, leaves_of, what_does_not_hold
+from tests.support.teller import confirmed, executed_keys, leaves_of, what_does_not_hold
 from tests.support.waiting import WAITS_S
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -108,11 +106,7 @@ async def held(all_of: Assisted, **rest: Any) -> tuple[Any, str]:
 
 
 async def confirm(all_of: Assisted, confirmation: str) -> None:
-    confirming, now = all_of.gateway.confirmations, utc_now()
-    proposal = await confirming.open("alice", confirmation, now)
-    assert proposal is not None
-    kept = json.dumps({"intent_sha256": sha256(proposal.intent).hexdigest()}).encode()
-    await confirming.confirm("alice", confirmation, ConfirmationEvidence(by="alice", method=Method.PASSKEY, at=now, kept=kept))
+    await confirmed(all_of.gateway, confirmation)
 
 
 async def test_a_run_waits_for_the_customer_and_goes_on_by_itself(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from gateway.app.settings import Settings
 from gateway.domain.facts import HeardMessage
 from gateway.domain.mandate import Mandate
 from gateway.domain.principal import SCOPE_CALLS, Principal
+from gateway.domain.proposal import ConfirmationEvidence, Method
 from gateway.domain.request import CallRequest, NativeCall, Trace, core_key
 from gateway.domain.stages import Recorded
 from tests.support.databases import places, url
@@ -183,6 +185,16 @@ async def _opened(folder: Path, clock: Clock, **changes: Any) -> AsyncIterator[T
         yield Teller(gateway)
     finally:
         await gateway.close()
+
+
+async def confirmed(gateway: Gateway, confirmation: str, customer: str = "alice") -> None:
+    """The customer confirms what they are shown of this, by a passkey."""
+    confirming, now = gateway.confirmations, utc_now()
+    proposal = await confirming.open(customer, confirmation, now)
+    assert proposal is not None
+    kept = json.dumps({"intent_sha256": sha256(proposal.intent).hexdigest()}).encode()
+    evidence = ConfirmationEvidence(by=customer, method=Method.PASSKEY, at=now, kept=kept)
+    await confirming.confirm(customer, confirmation, evidence)
 
 
 def executed_keys(gateway: Gateway) -> list[str]:
