@@ -60,4 +60,6 @@ class CoreAlarm(DeclaredAlarm):
     CORE_BREAKER = AlarmForm("core_breaker", logging.WARNING, ("state", "failures"))
     UPSTREAM_OUTCOME_UNKNOWN = AlarmForm("upstream_outcome_unknown", logging.WARNING, ("cause",))
     UPSTREAM_ANSWER = AlarmForm("upstream_answer", logging.WARNING, ("function", "cause"))
+    UPSTREAM_TOOL_CHANGED = AlarmForm("upstream_tool_changed", logging.ERROR, ("tool", "cause"))
+    UPSTREAM_TOOLS_UNREAD = AlarmForm("upstream_tools_unread", logging.WARNING, ("cause",))
     UPSTREAM_BREAKER = AlarmForm("upstream_breaker", logging.WARNING, ("state", "failures"))

@@ -8,7 +8,7 @@ from adapters.core import Acquaintance, CoreBank, ExistingOrder, IncomingEntry, 
 from adapters.declared.conversion import NotAnAnswer, day, moment, money
 from adapters.declared.declarations import FactQuestions, Listing
 from adapters.declared.paths import NotASegment
-from adapters.declared.requests import question
+from adapters.declared.requests import facts_question
 from adapters.declared.upstream import Upstream, unusable
 from adapters.identity import Scheme, canonical
 
@@ -42,7 +42,7 @@ async def _records(asked: Listing | None, upstream: Upstream, customer: str) -> 
     if asked is None:
         return
     try:
-        response = await upstream.ask(question(asked.path, {"customer": customer}), customer)
+        response = await upstream.ask(facts_question(asked, customer), customer)
     except NotASegment:
         raise NotAnAnswer("a customer that no path may hold") from None
     if response.status != 200:

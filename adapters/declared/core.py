@@ -36,10 +36,10 @@ from adapters.core import (
     Unknown,
 )
 from adapters.declared.conversion import NotAnAnswer, output_of
-from adapters.declared.declarations import Declared
+from adapters.declared.declarations import Declared, StatusQuestion
 from adapters.declared.journal import Journal, JournalRow
 from adapters.declared.paths import NotASegment
-from adapters.declared.requests import UpstreamRequest, question, request_of
+from adapters.declared.requests import UpstreamRequest, request_of, status_question
 from adapters.declared.upstream import AnswerLost, NotSent, Response, Upstream
 
 SKEW = timedelta(seconds=5)
@@ -59,7 +59,9 @@ def open_declared(
     permits: PermitVerifier,
     clock: Callable[[], datetime],
 ) -> tuple[CoreBank, "DeclaredCore"]:
-    """The core, as the port and as itself. Its questions, and all other instructions, are those of the core behind."""
+    """The core, as the port and as itself. Its questions, and all other instructions, are those of the core behind. Called on the loop on
+    which it is used: what is watched of the upstream begins."""
+    upstream.start()
     core = DeclaredCore(behind, functions, upstream, Journal(journal), permits, clock=clock)
     return cast(CoreBank, core), core
 
@@ -211,17 +213,29 @@ class DeclaredCore:
             return Unknown("the upstream cannot be asked")
         asked = function.status
         try:
-            request = question(asked.path, {"key": row.key, "customer": row.customer})
-            response = await self._upstream.ask(request, row.customer)
+            response = await self._upstream.ask(status_question(asked, row.key, row.customer), row.customer)
         except NotASegment:
             return Unknown("not a key that can be asked for")
-        if response.status in asked.never:
+        said = _said(asked, response)
+        if said in asked.never:
             await asyncio.to_thread(self._journal.end, row.key, "burned", self._clock())
             return NotSeen()
-        if response.status in asked.declined:
-            return await self._ended(row.key, Declined(asked.declined[response.status]))
-        output = _output(function, response) if response.status in asked.done else None
-        return Unknown(f"status_{response.status}") if output is None else await self._ended(row.key, Done(output))
+        if said in asked.declined:
+            return await self._ended(row.key, Declined(asked.declined[said]))
+        output = _output(function, response) if said in asked.done else None
+        return Unknown(f"status_{said}") if output is None else await self._ended(row.key, Done(output))
+
+
+def _said(asked: StatusQuestion, response: Response) -> int:
+    """The status, or the code for the word by which a tool says it; 0 for any other word."""
+    if asked.tool is None or response.status != 200:
+        return response.status
+    try:
+        value = response.json()
+    except NotAnAnswer:
+        return 0
+    word = value.get(asked.at) if isinstance(value, Mapping) else None
+    return asked.words.get(word, 0) if isinstance(word, str) else 0
 
 
 def _standing(row: JournalRow, digest: bytes) -> CoreAnswer:

@@ -9,6 +9,14 @@ from adapters.function import Argument, Effect, Field, Level
 from adapters.identity import Scheme
 
 
+@dataclass(frozen=True, slots=True)
+class ToolPin:
+    """A tool of an MCP server and the SHA-256, in hexadecimal, of the definition under which somebody took it."""
+
+    name: str
+    digest: str
+
+
 class ArgumentPlace(StrEnum):
     """Where in the request an argument stands. Never in a header, a host or the name of a parameter."""
 
@@ -76,9 +84,14 @@ class DeclaredAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusQuestion:
-    """How the upstream is asked what became of a key: GET, with `{key}` in the path."""
+    """How the upstream is asked what became of a key: GET, with `{key}` in the path; or a tool, with the key in its argument `key_as`,
+    whose answer says it by a word in the field `at`: `words` are the codes under which `done`, `declined` and `never` have them."""
 
     path: str
+    tool: ToolPin | None = None
+    key_as: str = "key"
+    at: str = ""
+    words: Mapping[str, int] = field(default_factory=dict)
     done: frozenset[int] = frozenset({200})
     declined: Mapping[int, str] = field(default_factory=dict)
     never: frozenset[int] = frozenset()
@@ -109,11 +122,13 @@ class Declared:
     gone: frozenset[int]
     """Of a read: answers that say that what was asked for is not there."""
     status: StatusQuestion | None
+    tool: ToolPin | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
     """A question whose answer is a list of records, and in which of their fields what stands. Empty: they have no such field.
+    Asked by a GET of `path`, or of `tool`.
 
     `scheme`: by which standard the records' accounts or identifiers are compared.
     """
@@ -124,6 +139,7 @@ class Listing:
     scheme: Scheme = Scheme.OPAQUE
     currency: str | None = None
     written: Written = Written.NUMBER
+    tool: ToolPin | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,17 +175,21 @@ class FactQuestions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpstreamAddress:
-    """Where the functions are served. Times in milliseconds."""
+    """Where the functions are served, by plain HTTP or, with `is_mcp`, as tools of the Model Context Protocol. Times in milliseconds."""
 
     url: str
     needs_credential: bool
     customer_header: str
     idempotency_header: str | None
+    """What carries the key of an instruction: a header, or a name in `_meta` of the protocol."""
     honours_idempotency: bool
     """Whether the upstream acts once for one key, however often it is sent."""
     connect_ms: int
     question_ms: int
     instruction_ms: int
+    is_mcp: bool = False
+    check_s: int = 300
+    """Of tools: so often their definitions are compared with those that the manifest pins, in seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,3 +203,13 @@ class Manifest:
     upstream: UpstreamAddress
     facts: FactQuestions
     functions: tuple[Declared, ...]
+
+    @property
+    def pins(self) -> tuple[ToolPin, ...]:
+        """Every tool that is called, by functions, their `status` and the facts."""
+        facts = self.facts
+        asked = (facts.payees, facts.orders, facts.own_accounts, facts.incoming, *facts.owned.values())
+        named = [
+            item.tool for item in (*self.functions, *(function.status for function in self.functions), *asked) if item is not None
+        ]
+        return tuple(sorted({pin for pin in named if pin is not None}, key=lambda pin: (pin.name, pin.digest)))

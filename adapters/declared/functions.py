@@ -11,12 +11,15 @@ from adapters.declared.declarations import (
     FactQuestions,
     Sent,
     StatusQuestion,
+    ToolPin,
     UpstreamAddress,
 )
 from adapters.declared.fields import read_answer
 from adapters.declared.paths import PATH_MUST, is_path, names_in
+from adapters.declared.requests import TOOL
 from adapters.declared.schema import NAME, NAME_MUST, Check, read_argument
 from adapters.declared.section import Section
+from adapters.declared.tools import ERROR, read_declined, read_status, read_tool
 from adapters.function import (
     KEPT_EFFECTS,
     KEPT_READS,
@@ -57,7 +60,7 @@ NAMES_OF_THE_POLICIES = frozenset({"call", "read", "write", "protect", "irrevers
 
 ARGUMENTS_MOST = 32
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH", TOOL})
 _REASON = re.compile(r"[A-Z]{2}[A-Z0-9]{2}", re.ASCII)
 _RETENTION = re.compile(r"P[1-9][0-9]{0,2}[YMD]", re.ASCII)
 _TITLE = re.compile(r"[^\W\d_][^\n_]{1,58}[^\s_]")
@@ -73,12 +76,12 @@ def read_function(name: str, given: Section, *, upstream: UpstreamAddress, facts
     effect = Effect(given.one_of("effect", [str(item) for item in Effect], meaning=_EFFECTS))
     level = Level[given.one_of("level", [item.name for item in Level], meaning=_LEVELS)]
     egress = given.flag("egress")
-    method, path, approved = _request(given, effect)
+    method, path, approved, tool = _called(given, effect) if upstream.is_mcp else (*_request(given, effect), None)
     sent = _arguments(given, method, path, takes_pattern)
     resource = given.maybe("resource", NAME, NAME_MUST)
     _check_resource(given, resource, sent)
     answer = read_answer(given, is_effect=effect is not Effect.READ)
-    done, declined, gone = _statuses(given, effect)
+    done, declined, gone = _statuses(given, effect, is_mcp=upstream.is_mcp)
     kept = KEPT_READS if effect is Effect.READ else KEPT_EFFECTS
     function = Declared(
         name=name,
@@ -101,7 +104,8 @@ def read_function(name: str, given: Section, *, upstream: UpstreamAddress, facts
         done=done,
         declined=declined,
         gone=gone,
-        status=_status_question(given, effect),
+        status=_status_question(given, effect, is_mcp=upstream.is_mcp),
+        tool=tool,
     )
     given.end()
     _check_effect(given, function, upstream, approved)
@@ -109,14 +113,30 @@ def read_function(name: str, given: Section, *, upstream: UpstreamAddress, facts
     return function
 
 
+def _approved(given: Section) -> tuple[str, ...]:
+    if not given.has("approved_by"):
+        return ()
+    approved = given.texts("approved_by", _NAME_OF_SOMEONE, "the name of a person")
+    if len({item.casefold().strip() for item in approved}) < 2:
+        given.wrong("approved_by", "must name two different people")
+        return ()
+    return approved
+
+
+def _called(given: Section, effect: Effect) -> tuple[str, str, tuple[str, ...], ToolPin | None]:
+    """The request that is a call of a tool. That it has no effect, people say: what its own annotations say of it is no promise."""
+    request, approved = given.section("request"), _approved(given)
+    if request is None:
+        return TOOL, "", approved, None
+    tool = read_tool(request)
+    request.end()
+    if effect is Effect.READ and not approved and given.is_sound("effect", "approved_by"):
+        given.wrong("approved_by", "a read by a tool names two people who say that it has no effect", code="missing")
+    return TOOL, tool.name, approved, tool
+
+
 def _request(given: Section, effect: Effect) -> tuple[str, str, tuple[str, ...]]:
-    request = given.section("request")
-    approved: tuple[str, ...] = ()
-    if given.has("approved_by"):
-        approved = given.texts("approved_by", _NAME_OF_SOMEONE, "the name of a person")
-        if len({item.casefold().strip() for item in approved}) < 2:
-            given.wrong("approved_by", "must name two different people")
-            approved = ()
+    request, approved = given.section("request"), _approved(given)
     if request is None:
         return "GET", "/", approved
     line = request.line_of("method")
@@ -162,6 +182,8 @@ def _check_place(given: Section, sent: Sent, method: str, names: Sequence[str]) 
     argument = sent.argument
     if (sent.place is ArgumentPlace.PATH) != (argument.name in names):
         given.wrong("in", "an argument in the path stands in braces there, and only it does")
+    if method == TOOL and sent.place is ArgumentPlace.QUERY:
+        given.wrong("in", "a tool has no query")
     if sent.place is ArgumentPlace.BODY and method not in _WITH_BODY:
         given.wrong("in", f"a {method} has no body")
     if sent.place is not ArgumentPlace.BODY and argument.kind is Kind.CREDENTIAL:
@@ -222,7 +244,10 @@ def _check_resource(given: Section, resource: str | None, sent: Sequence[Sent]) 
         given.wrong("resource", "must name an argument that is a reference: the policies know no other objects")
 
 
-def _statuses(given: Section, effect: Effect) -> tuple[frozenset[int], Mapping[int, str], frozenset[int]]:
+def _statuses(given: Section, effect: Effect, *, is_mcp: bool) -> tuple[frozenset[int], Mapping[int, str], frozenset[int]]:
+    if is_mcp:
+        is_read = effect is Effect.READ  # a read that ends with an error shows nothing, whatever the error says
+        return frozenset({200}), {} if is_read else read_declined(given), frozenset({ERROR}) if is_read else frozenset()
     done = _codes(given, "done", "2", default=(200, 201, 204) if effect is not Effect.READ else (200,))
     gone = _codes(given, "gone", "4", default=()) if effect is Effect.READ else frozenset()
     declined = _declined(given) if effect is not Effect.READ else {}
@@ -256,9 +281,11 @@ def _declined(given: Section) -> Mapping[int, str]:
     return declined
 
 
-def _status_question(given: Section, effect: Effect) -> StatusQuestion | None:
+def _status_question(given: Section, effect: Effect, *, is_mcp: bool) -> StatusQuestion | None:
     if effect is Effect.READ or not given.has("status"):
         return None
+    if is_mcp:
+        return read_status(given)
     asked = given.section("status")
     if asked is None:
         return None
@@ -296,6 +323,9 @@ def _check_effect(given: Section, function: Declared, upstream: UpstreamAddress,
         return
     if approved:
         given.wrong("approved_by", "is for reads that are no GET", code="unknown_field")
+    if upstream.is_mcp and not upstream.honours_idempotency and function.status is None and not given.has("status"):
+        told = "needs an upstream that honours its key, or a `status` tool: else nobody could ever say whether it happened"
+        given.wrong("effect", told, code="unsafe")
     if upstream.idempotency_header is None:
         given.wrong("effect", "needs `upstream.idempotency`: an effect carries the key of its instruction", code="missing")
     if function.status is None:

@@ -17,6 +17,10 @@ from adapters.declared.source import Findings, ManifestFinding, parse
 
 VERSION = 1
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}", re.ASCII)
+_META = re.compile(
+    r"(?!.*(?:modelcontextprotocol|mcp[./]))[A-Za-z0-9][A-Za-z0-9._-]{0,126}/[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII
+)
+_META_MUST = "must be a name in `_meta` with a prefix of its own, such as com.example/idempotency-key"
 _CUSTOMER = re.compile(r"[A-Za-z0-9._@:-]{1,128}", re.ASCII)
 _ANYTHING = re.compile(r".{1,2000}", re.DOTALL)
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -61,7 +65,7 @@ def read(content: bytes, *, taken: Collection[str], takes_pattern: Check) -> tup
     builtin = top.flag("builtin")
     customers = _development(top)
     upstream = _upstream(top)
-    facts = read_facts(top)
+    facts = read_facts(top, is_mcp=upstream.is_mcp)
     functions = []
     for name, given in top.members("functions", NAME, NAME_MUST):
         if name in taken or name in NAMES_OF_THE_POLICIES:
@@ -83,7 +87,10 @@ def read(content: bytes, *, taken: Collection[str], takes_pattern: Check) -> tup
         facts=facts,
         functions=tuple(functions),
     )
-    return manifest, sorted(findings.found)
+    for one, other in itertools.pairwise(manifest.pins):
+        if one.name == other.name:
+            top.wrong("functions", f"pins the tool {one.name} twice, and differently", code="clash")
+    return None if findings.errors else manifest, sorted(findings.found)
 
 
 def _development(top: Section) -> tuple[str, ...]:
@@ -104,14 +111,16 @@ def _upstream(top: Section) -> UpstreamAddress:
         )  # fmt: skip
     line = given.line_of("url")
     url = given.text("url", _ANYTHING, "must be a URL")
-    for flaw in itertools.islice(_flaws_of(url) if url else (), 1):  # the first says enough of an address
+    for flaw in itertools.islice(flaws_of(url) if url else (), 1):  # the first says enough of an address
         given.wrong("url", flaw, code="unsafe", line=line)
+    is_mcp = given.one_of("protocol", ("http", "mcp"), default="http") == "mcp"
     credential = given.one_of("credential", ("none", "bearer"))
     customer_header = _header(given, "customer_header") or ""
     idempotency = given.section("idempotency", required=False)
     header, honoured = None, False
     if idempotency is not None:
-        header, honoured = _header(idempotency, "header") or "", idempotency.flag("honoured")
+        header = idempotency.text("meta", _META, _META_MUST) if is_mcp else _header(idempotency, "header") or ""
+        honoured = idempotency.flag("honoured")
         if header and header.lower() == customer_header.lower():
             idempotency.wrong("header", "is the customer's header already")
         idempotency.end()
@@ -125,13 +134,16 @@ def _upstream(top: Section) -> UpstreamAddress:
         connect_ms=times.integer("connect_ms", 1, 60_000, default=1_000),
         question_ms=times.integer("question_ms", 1, 60_000, default=3_000),
         instruction_ms=times.integer("instruction_ms", 1, 60_000, default=10_000),
+        is_mcp=is_mcp,
+        check_s=times.integer("check_s", 1, 3_600, default=300) if is_mcp else 300,
     )
     times.end()
     given.end()
     return address
 
 
-def _flaws_of(url: str) -> list[str]:
+def flaws_of(url: str) -> list[str]:
+    """What is wrong with an upstream's address, each as the end of a sentence."""
     try:
         parts = urlsplit(url)
         is_port_good = parts.port != 0

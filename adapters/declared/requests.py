@@ -8,9 +8,12 @@ from typing import TypeAlias
 from urllib.parse import quote
 
 from adapters.core import Identified, Money
-from adapters.declared.declarations import ArgumentPlace, Declared, Sent, Written
+from adapters.declared.declarations import ArgumentPlace, Declared, Listing, Sent, StatusQuestion, Written
 from adapters.declared.paths import filled
 from adapters.function import Number
+
+TOOL = "TOOL"
+"""Stands for a method where the request is a call of a tool: the target is its name, the body its arguments."""
 
 Canonical: TypeAlias = "bool | int | str | Mapping[str, str] | list[str] | None"
 
@@ -57,7 +60,7 @@ def request_of(function: Declared, arguments: str, customer: str) -> UpstreamReq
     path = filled(function.path, {"customer": customer} | {it.argument.name: _text(it, given) for it in at[ArgumentPlace.PATH]})
     query = "&".join(f"{quote(it.name, safe='')}={quote(_text(it, given), safe='')}" for it in at[ArgumentPlace.QUERY])
     body = None
-    if at[ArgumentPlace.BODY] or function.method in ("POST", "PUT", "PATCH"):
+    if at[ArgumentPlace.BODY] or function.method in ("POST", "PUT", "PATCH", TOOL):
         members = (f"{json.dumps(it.name)}:{_json(it, given)}" for it in at[ArgumentPlace.BODY])
         body = ("{" + ",".join(members) + "}").encode()
     return UpstreamRequest(function.method, f"{path}?{query}" if query else path, body)
@@ -66,6 +69,18 @@ def request_of(function: Declared, arguments: str, customer: str) -> UpstreamReq
 def question(path: str, values: Mapping[str, str]) -> UpstreamRequest:
     """A GET of this path with these values in its segments. NotASegment."""
     return UpstreamRequest("GET", filled(path, values))
+
+
+def facts_question(asked: Listing, customer: str) -> UpstreamRequest:
+    """What the gateway itself asks about this customer. NotASegment."""
+    return UpstreamRequest(TOOL, asked.tool.name, b"{}") if asked.tool else question(asked.path, {"customer": customer})
+
+
+def status_question(asked: StatusQuestion, key: str, customer: str) -> UpstreamRequest:
+    """What became of this key? NotASegment."""
+    if asked.tool:
+        return UpstreamRequest(TOOL, asked.tool.name, json.dumps({asked.key_as: key}).encode())
+    return question(asked.path, {"key": key, "customer": customer})
 
 
 def _text(sent: Sent, given: Mapping[str, Canonical]) -> str:

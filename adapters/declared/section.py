@@ -58,6 +58,11 @@ class Section:
     def has(self, name: str) -> bool:
         return name in self._left
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The fields that nobody has taken."""
+        return tuple(self._left)
+
     def is_mapping(self, name: str) -> bool:
         return name in self._left and isinstance(self._left[name].value, dict)
 

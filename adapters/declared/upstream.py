@@ -7,7 +7,6 @@ headers that the manifest names, the gateway's own credential in Authorization.
 import asyncio
 import logging
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from ssl import SSLContext
 from types import SimpleNamespace
@@ -73,6 +72,9 @@ class Upstream:
         nobody knows whether they arrived."""
         self._breaker = Breaker(moved=_tell)
 
+    def start(self) -> None:
+        """Begin, on the running loop, what is to be watched of the upstream: of plain HTTP, nothing."""
+
     @property
     def breaker(self) -> State:
         """For telemetry."""
@@ -94,7 +96,7 @@ class Upstream:
                 break
             answered: bool | None = None
             try:
-                response = await self._exchange(self._session(is_fresh=False), request, self._headers(customer), deadline)
+                response = await self._exchange(request, customer, None, deadline)
                 answered = response.status < 500
             except (NotSent, AnswerLost) as error:
                 answered, why = False, str(error)
@@ -117,8 +119,7 @@ class Upstream:
         try:
             if self.address.idempotency_header is None or _IN_A_HEADER.fullmatch(key) is None:
                 raise NotSent("not_a_key")
-            headers = {**self._headers(customer), self.address.idempotency_header: key}
-            response = await self._exchange(self._session(is_fresh=True), request, headers, self._now() + within_s)
+            response = await self._exchange(request, customer, key, self._now() + within_s)
             answered = response.status < 500
             return response
         except (NotSent, AnswerLost):
@@ -134,11 +135,13 @@ class Upstream:
             raise CoreUnavailable("a customer that no header holds")
         return {self.address.customer_header: customer}
 
-    async def _exchange(
-        self, session: aiohttp.ClientSession, request: UpstreamRequest, headers: Mapping[str, str], deadline: float
-    ) -> Response:
-        """Once. NotSent while no connection was had, Lost for whatever is no whole answer after that."""
+    async def _exchange(self, request: UpstreamRequest, customer: str, key: str | None, deadline: float) -> Response:
+        """Once, with the key of an instruction. NotSent while no connection was had, Lost for whatever is no whole answer after that."""
         noted = SimpleNamespace(connected=False)
+        headers = self._headers(customer)
+        if key is not None and self.address.idempotency_header is not None:
+            headers[self.address.idempotency_header] = key
+        session = self._session(is_fresh=key is not None)
         typed = {} if request.body is None else {"Content-Type": "application/json"}
         try:
             async with (

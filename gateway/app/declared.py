@@ -1,14 +1,14 @@
 """Which functions are served: those of this distribution, those of a manifest, or both. Chosen here alone."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from adapters.declared.declarations import Manifest
-from adapters.declared.manifest import read
+from adapters.declared.manifest import flaws_of, read
 from adapters.declared.served import functions_of
 from adapters.declared.source import MAX_BYTES, ManifestFinding
-from adapters.declared.upstream import Upstream
+from adapters.declared.upstream import NotSent, Upstream
 from adapters.function import BankingFunction, Effect
 from adapters.functions import MANIFEST
 from adapters.tls import tls_for
@@ -49,14 +49,38 @@ def served(settings: Settings) -> ServedFunctions:
     if (secret_file is None) == manifest.upstream.needs_credential:
         raise UnsafeSettings("functions_credential_file is set if and only if the manifest says `credential: bearer`")
     try:
-        upstream = Upstream(
-            manifest.upstream,
-            credential=None if secret_file is None else secret_of(secret_file),
-            tls=tls_for(manifest.upstream.url),
-        )
+        upstream = _upstream_of(manifest, None if secret_file is None else secret_of(secret_file))
     except ValueError as error:
         raise UnsafeSettings(f"functions_credential_file: {error}") from None
     return ServedFunctions(all_functions(manifest, upstream), manifest, upstream)
+
+
+def _upstream_of(manifest: Manifest, credential: str | None) -> Upstream:
+    """Its server, asked by plain HTTP or by the Model Context Protocol. ValueError for a credential that is none."""
+    tls = tls_for(manifest.upstream.url)
+    if not manifest.upstream.is_mcp:
+        return Upstream(manifest.upstream, credential=credential, tls=tls)
+    try:
+        from adapters.declared.mcp_upstream import McpUpstream
+    except ImportError:
+        raise UnsafeSettings("functions of a manifest with `protocol: mcp` need the extra `mcp`") from None
+    return McpUpstream(manifest.upstream, manifest.pins, credential=credential, tls=tls)
+
+
+async def tools_of(url: str, credential: str | None) -> list[Mapping[str, object]]:
+    """The definitions that an MCP server lists. UnsafeSettings for an address that no manifest may have, or where the extra `mcp` is
+    missing; ConnectionError where no list is had."""
+    flaws = flaws_of(url)
+    if flaws:
+        raise UnsafeSettings(f"the URL {flaws[0]}")
+    try:
+        from adapters.declared.mcp_upstream import list_tools
+    except ImportError:
+        raise UnsafeSettings("to ask an MCP server needs the extra `mcp`") from None
+    try:
+        return await list_tools(url, credential=credential, tls=tls_for(url))
+    except NotSent as error:
+        raise ConnectionError(f"the server's tools cannot be read: {error}") from None
 
 
 def all_functions(manifest: Manifest, upstream: Upstream) -> tuple[BankingFunction, ...]:

@@ -40,6 +40,7 @@ LATE_IMPORTS = {
     "gateway/app/runs.py",
     "gateway/app/people.py",
     "gateway/app/mcp.py",
+    "gateway/app/declared.py",
     "gateway/commands/reports.py",
     "gateway/doors/operations/audit/reports.py",
     "gateway/app/files.py",

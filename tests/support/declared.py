@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
-from adapters.core import CallUpstream, CoreAnswer, CoreBank, Instruction
-from adapters.declared.core import DeclaredCore, open_declared
+from adapters.core import CallUpstream, CoreAnswer, CoreBank, Declined, Done, Instruction, NotSeen, Unknown
+from adapters.declared.core import SKEW, DeclaredCore, open_declared
 from adapters.declared.declarations import Manifest
 from adapters.declared.manifest import read
 from adapters.declared.served import functions_of
@@ -52,6 +52,18 @@ class Composed:
         return await self.core.submit(told, Permit(told.canonical(), self.clock() + timedelta(seconds=30)))
 
 
+async def settles(made: Composed, function: str, arguments: str, *, happened: bool) -> None:
+    """What is in doubt stays so until the permit is over, and then is what happened, for good."""
+    assert made.bank.count("pay") == (1 if happened else 0)
+    assert await made.core.status("key-1") == Unknown("on its way")
+    made.clock.turn(timedelta(seconds=30) + SKEW)
+    told = await made.core.status("key-1")
+    assert isinstance(told, Done if happened else NotSeen)
+    assert await made.send(function, arguments) == (told if happened else Declined("DUPL"))
+    assert made.bank.count("pay") == (1 if happened else 0)
+    assert await made.core.status("key-1") == told
+
+
 @asynccontextmanager
 async def composed(path: Path, vocabulary: str = "foreign", **changes: str) -> AsyncIterator[Composed]:
     """`changes` are replaced in the manifest's text."""
@@ -65,9 +77,11 @@ async def composed(path: Path, vocabulary: str = "foreign", **changes: str) -> A
 
 
 @asynccontextmanager
-async def over(path: Path, behind: BankUnderTest, bank: UpstreamBank, manifest: Manifest) -> AsyncIterator[Composed]:
-    """The composed core over a bank and an upstream that are open."""
-    server = Upstream(manifest.upstream, credential=CREDENTIAL if manifest.upstream.needs_credential else None)
+async def over(
+    path: Path, behind: BankUnderTest, bank: UpstreamBank, manifest: Manifest, server: Upstream | None = None
+) -> AsyncIterator[Composed]:
+    """The composed core over a bank and an upstream that are open. `server`: what asks it, if that is no plain HTTP."""
+    server = server or Upstream(manifest.upstream, credential=CREDENTIAL if manifest.upstream.needs_credential else None)
     core, itself = open_declared(
         behind.core, manifest.functions, server, journal=path / "upstream.sqlite", permits=Permits(), clock=behind.clock
     )

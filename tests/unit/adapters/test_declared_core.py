@@ -9,7 +9,7 @@ import pytest
 from adapters.core import CoreUnavailable, Declined, Done, Money, NotSeen, PermitRefused, Transfer, Unknown
 from adapters.declared.core import SKEW
 from tests.support.banks import NOON, Permit
-from tests.support.declared import composed, manifest_of, over
+from tests.support.declared import composed, manifest_of, over, settles
 from tests.support.upstream import CREDENTIAL, manifest_text, upstream
 
 PAY = '{"note":"lunch","to":"GB29NWBK60161331926819","value":{"currency":"EUR","value":"12.30"}}'
@@ -48,14 +48,7 @@ async def test_what_is_not_understood_is_unknown_and_sent_once(tmp_path: Path, f
         assert isinstance(await made.send("pay", PAY), Unknown)
         assert isinstance(await made.send("pay", PAY), Unknown)
         assert len([item for item in made.bank.seen if item.method == "POST"]) == 1
-        assert made.bank.count("pay") == (1 if when else 0)
-        assert await made.core.status("key-1") == Unknown("on its way")
-        made.clock.turn(LATER)
-        told = await made.core.status("key-1")
-        assert isinstance(told, Done if when else NotSeen)
-        assert await made.send("pay", PAY) == (told if when else Declined("DUPL"))
-        assert made.bank.count("pay") == (1 if when else 0)
-        assert await made.core.status("key-1") == told
+        await settles(made, "pay", PAY, happened=bool(when))
 
 
 @pytest.mark.parametrize("fault", ["cut", "half", "500", "garbage", "409"])
