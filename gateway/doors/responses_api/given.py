@@ -9,6 +9,7 @@ import orjson
 from gateway.domain.errors import MESSAGES, Code, Fault, RequestFault
 from gateway.doors.assistants_api.schemas import ImageContent, ImageFile, ImageFileContent, ImageUrl, NewMessage, TextContent
 from gateway.doors.resent import AnsweredCall, Entry
+from gateway.doors.responses_api.items import SERVER_CALL
 from gateway.doors.responses_api.schemas import (
     InputFunctionCall,
     InputFunctionOutput,
@@ -45,7 +46,9 @@ class GivenInput:
     def outputs(self) -> Mapping[str, str]:
         """What a run may wait for: those whose calls are not here, or those with which the input ends."""
         last = self.entries[-1] if self.entries else ()
-        return self.loose or ({} if isinstance(last, NewMessage) else {call.id: call.output for call in last})
+        if self.loose or isinstance(last, NewMessage):
+            return self.loose
+        return {call.id: call.output for call in last if not call.id.startswith(SERVER_CALL)}
 
 
 def references_of(request: ResponseRequest) -> frozenset[str]:
@@ -103,6 +106,8 @@ class _Reading:
     def called(self, call: InputFunctionCall, where: str) -> None:
         if call.call_id in self.known:
             raise _wrong(f"{where}.call_id", "each call stands there once")
+        if not self.calls:
+            self.flush()  # calls that are answered already were of an earlier turn
         self.known.add(call.call_id)
         self.calls[call.call_id] = call, where
 

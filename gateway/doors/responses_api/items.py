@@ -126,9 +126,16 @@ def call_items(step: Step, *, with_outputs: bool) -> Iterator[Object]:
 
 
 def _ordered(messages: Sequence[Message], steps: Sequence[Step], *, with_outputs: bool) -> list[tuple[Any, Object]]:
-    found = [(message.created, item) for message in messages if (item := message_item(message)) is not None]
+    begun = {id_: step.created for step in steps if (id_ := _message_of(step)) is not None}  # what an answer said before its calls
+    found = [(begun.get(message.id, message.created), item) for message in messages if (item := message_item(message)) is not None]
     found += [(step.created, item) for step in steps for item in call_items(step, with_outputs=with_outputs)]
     return sorted(found, key=lambda entry: entry[0])
+
+
+def _message_of(step: Step) -> str | None:
+    """Which message a step made."""
+    details: Any = step.body["step_details"]
+    return details["message_creation"]["message_id"] if details["type"] == "message_creation" else None
 
 
 def _asked(part: Mapping[str, Any]) -> Object | None:

@@ -186,7 +186,7 @@ class ResponseRequest(_Strict):
     previous_response_id: Id | None = None
     conversation: ConversationId | NamedConversation | None = None
     tools: Annotated[list[Annotated[ResponseFunction, of_types("function")]], Field(max_length=128)] | None = None
-    tool_choice: Literal["none", "auto", "required"] | Annotated[ChosenFunction, of_types("function")] | None = None
+    tool_choice: Annotated[Literal["none", "auto", "required"] | ChosenFunction | None, of_types("function")] = None
     parallel_tool_calls: bool | None = None
     background: bool | None = None
     store: bool | None = None
