@@ -18,6 +18,7 @@ from gateway.app.development.local_issuer import LocalIssuer
 from gateway.app.gateway import Gateway
 from gateway.calls.catalogue import schema_hash
 from tests.support.assisted import served
+from tests.support.mcp_peer import driven
 from tests.support.teller import confirmed, executed_keys, payment, teller
 
 OLDER, NEWER = "2025-11-25", "2026-07-28"
@@ -223,3 +224,26 @@ async def test_pages_of_other_origins_and_other_tokens_may_not_ask(tmp_path: Pat
 def paid(host: Host) -> list[str]:
     """Keys of the calls' effects; what the sandbox bank was seeded with has none of them."""
     return [key for key in executed_keys(host.gateway) if key.startswith("tg")]
+
+
+async def test_the_sdks_for_javascript_list_call_and_pay(tmp_path: Path) -> None:
+    """One process for both: that of the handshake, and that of the stateless revision."""
+    async with hosting(tmp_path / "data") as host:
+        paid_before: list[int] = []
+
+        async def confirming(page: str) -> None:
+            paid_before.append(len(paid(host)))
+            await confirmed(host.gateway, page.rsplit("/", 1)[1])
+
+        own = host.token(agent=None, scope="customer_words")
+        saw = await driven(confirming, host.url, host.token(), own)
+        declared = {function.name: function for function in await host.gateway.door.offered("alice")}
+        assert saw["revision"] == NEWER
+        for client, paying in (("sdk", {"isError": True, "status": "held"}), ("client", {"isError": False, "status": "done"})):
+            seen = saw[client]
+            assert set(seen["tools"]) == set(declared), client
+            assert seen["paying"]["hash"] == schema_hash(declared["initiate_transfer"]), client
+            assert seen["paying"]["hints"]["destructiveHint"] is True, client
+            assert (seen["read"], seen["refused"], seen["said"]) == ("done", True, 200), client
+            assert seen["paid"] == paying, client
+        assert (paid_before, len(paid(host))) == ([0, 1], 2)

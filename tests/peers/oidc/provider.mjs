@@ -126,7 +126,7 @@ async function signIn(provider, request, response) {
   const { params } = await provider.interactionDetails(request, response);
   const accountId = params.login_hint ?? staff.name;
   const grant = new provider.Grant({ accountId, clientId: params.client_id });
-  grant.addOIDCScope('openid');
+  grant.addOIDCScope('openid offline_access');
   grant.addResourceScope(params.resource ?? AUDIENCE, SCOPES);
   const login = { accountId, acr: params.login_hint === undefined ? staff.acr : params.acr_values ?? 'urn:bank:one-factor', remember: false };
   await provider.interactionFinished(request, response, { login, consent: { grantId: await grant.save() } });

@@ -1,0 +1,78 @@
+"""The Model Context Protocol's own sign-in: its SDK's OAuth client before the real OpenID provider and a whole gateway process."""
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import httpx2
+from mcp.client.auth import AuthorizationCodeResult, OAuthClientProvider
+from mcp.client.client import Client
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.auth import OAuthClientInformationFull, OAuthClientMetadata
+
+from tests.support.oidc import REDIRECT, provider
+from tests.support.postgres import free_port
+from tests.support.waiting import WAITS_S
+from tests.support.window import window
+
+
+class Kept:
+    """What the SDK's client keeps: the registration that the bank made of it, and its tokens."""
+
+    def __init__(self, registered: OAuthClientInformationFull) -> None:
+        self.registered, self.tokens = registered, None
+
+    async def get_tokens(self) -> Any:
+        return self.tokens
+
+    async def set_tokens(self, tokens: Any) -> None:
+        self.tokens = tokens
+
+    async def get_client_info(self) -> OAuthClientInformationFull:
+        return self.registered
+
+    async def set_client_info(self, client_info: OAuthClientInformationFull) -> None:
+        raise AssertionError("the bank knows this client already")
+
+
+async def test_the_sdk_s_own_oauth_client_finds_the_issuer_and_signs_its_user_in(tmp_path: Path) -> None:
+    """From nothing but the URL: 401, the metadata of this resource, those of the issuer, the code flow with PKCE and the resource."""
+    (tmp_path / "window").mkdir()
+    public = f"http://127.0.0.1:{free_port()}"
+    with provider(tmp_path) as oidc:
+        changes = {"port": urlsplit(public).port, "public_url": public, "audience": public, "binding": "optional", "mcp": True}
+        with window(tmp_path / "window", oidc, **changes) as gateway:
+            unknown = httpx.post(f"{gateway.url}/mcp", json={})
+            where = f'resource_metadata="{public}/.well-known/oauth-protected-resource"'
+            challenge = unknown.headers["www-authenticate"]
+            assert (unknown.status_code, where in challenge, 'scope="function_calls"' in challenge) == (401, True, True)
+            wanted: list[str] = []
+            came: list[str] = []
+
+            async def opened(url: str) -> None:
+                """The browser: this provider signs in whom the hint names."""
+                wanted.append(parse_qs(urlsplit(url).query)["scope"][0])
+                async with httpx.AsyncClient() as browser:
+                    asked = await browser.get(f"{url}&login_hint=alice")
+                    for _ in range(10):
+                        if asked.headers["location"].startswith(REDIRECT):
+                            break
+                        asked = await browser.get(httpx.URL(oidc.issuer).join(asked.headers["location"]))
+                    came.append(asked.headers["location"])
+
+            async def back() -> AuthorizationCodeResult:
+                told = {name: values[0] for name, values in parse_qs(urlsplit(came[-1]).query).items()}
+                return AuthorizationCodeResult(code=told["code"], state=told.get("state"), iss=told.get("iss"))
+
+            about: dict[str, Any] = {"redirect_uris": [REDIRECT], "token_endpoint_auth_method": "none", "scope": "function_calls"}
+            kept = Kept(OAuthClientInformationFull(client_id="plain", issuer=oidc.issuer, **about))
+            auth = OAuthClientProvider(f"{gateway.url}/mcp", OAuthClientMetadata(**about), kept, opened, back)
+            async with (
+                httpx2.AsyncClient(auth=auth, timeout=WAITS_S) as http,
+                Client(streamable_http_client(f"{gateway.url}/mcp", http_client=http)) as client,
+            ):
+                listed = await client.call_tool("list_accounts", {})
+            assert listed.structured_content is not None
+            assert listed.structured_content["accounts"]
+            assert (len(came), [scope.split()[0] for scope in wanted]) == (1, ["function_calls"])

@@ -1,0 +1,50 @@
+"""The clients of the Model Context Protocol out of npm (`tests/peers/mcp`): a program that is told when the customer has confirmed."""
+
+import asyncio
+import json
+import shutil
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from tests.support import peers
+from tests.support.waiting import WAITS_S
+
+_SDK = "@modelcontextprotocol/sdk"
+
+
+async def driven(confirming: Callable[[str], Awaitable[None]], *arguments: str) -> dict[str, Any]:
+    """What the clients saw; `confirming` is awaited with the URL of each page that is to be opened."""
+    place = await asyncio.to_thread(peers.installed, "mcp", _SDK, "drive.mjs")
+    pipe = asyncio.subprocess.PIPE
+    command = (shutil.which("node") or "node", "drive.mjs", *arguments)
+    process = await asyncio.create_subprocess_exec(*command, cwd=place, stdin=pipe, stdout=pipe, stderr=pipe)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
+    try:
+        async with asyncio.timeout(WAITS_S):
+            while line := await process.stdout.readline():
+                told: dict[str, Any] = json.loads(line)
+                if "saw" in told:
+                    saw: dict[str, Any] = told["saw"]
+                    return saw
+                await confirming(told["page"])
+                process.stdin.write(b"confirmed\n")
+                await process.stdin.drain()
+            raise AssertionError((await process.stderr.read()).decode()[-2000:])
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def ran(*arguments: str, program: str = "drive.mjs", package: str = _SDK) -> tuple[int, str]:
+    """A command of one of its packages: its exit code, and what it printed."""
+    place = await asyncio.to_thread(peers.installed, "mcp", package, program)
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(
+        shutil.which("node") or "node", *arguments, cwd=place, stdout=pipe, stderr=asyncio.subprocess.STDOUT
+    )
+    async with asyncio.timeout(WAITS_S):
+        printed, _ = await process.communicate()
+    return process.returncode or 0, printed.decode()
