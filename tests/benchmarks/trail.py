@@ -219,6 +219,7 @@ async def run(folder: Path, records: int) -> Figures:
     found["bytes_per_record"] = round((folder / "tellergate.sqlite").stat().st_size / log.size())
     say("indexed", log.size(), records)
     found["queries"] = await ask(log, begun)
+    sys.stderr.write(f"{json.dumps(found['queries'])}\n")  # what follows takes long
     start, bundle = time.perf_counter(), folder / "bundle.zip"
     with bundle.open("wb") as file:
         exported = await export(log, WHY, file)
