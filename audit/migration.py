@@ -51,7 +51,7 @@ class History:
         return found
 
 
-LOG_HISTORY = History("log", log_tables, _FOLDER / "log_history", "0009")
+LOG_HISTORY = History("log", log_tables, _FOLDER / "log_history", "0010")
 KEYS_HISTORY = History("keys", key_tables, _FOLDER / "keys_history", "0003")
 
 

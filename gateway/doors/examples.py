@@ -216,7 +216,9 @@ EXAMPLES: Mapping[str, OperationExample] = {
     ),
     "get_version": OperationExample({"name": "tellergate", "version": "0.1.0", "api": "v1"}),
     "execute_function_calls": FUNCTION_CALLS,
-    "create_conversation": OperationExample({"id": CONVERSATION}, {}),
+    "create_conversation": OperationExample(answers.conversation(CONVERSATION, _SECONDS), {}),
+    "get_conversation": OperationExample(answers.conversation(CONVERSATION, _SECONDS)),
+    "list_conversation_items": OperationExample(listed([answers.ITEM], more=False)),
     "add_customer_messages": OperationExample(
         {"count": 1}, {"messages": [{"text": "Please pay Camden Rooms 25 pounds.", "origin": "typed"}]}
     ),

@@ -63,3 +63,8 @@ def answer(conversation: str, seconds: int) -> Json:
         },
         "tellergate": {"conversation": conversation, "calls": [], "confirmations": []},
     }
+
+
+def conversation(id_: str, seconds: int) -> Json:
+    """With this id."""
+    return {"id": id_, "object": "conversation", "created_at": seconds, "metadata": {}}

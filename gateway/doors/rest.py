@@ -30,7 +30,7 @@ from gateway.calls.record import Records
 from gateway.calls.telemetry import parse_traceparent
 from gateway.domain.errors import Fault, RequestFault, Unavailable
 from gateway.domain.ports import Book
-from gateway.domain.principal import SCOPE_CALLS, SCOPE_WORDS, Identity, Principal, require_own, require_scope
+from gateway.domain.principal import SCOPE_CALLS, SCOPE_THREADS, SCOPE_WORDS, Identity, Principal, require_own, require_scope
 from gateway.domain.request import CallRequest, NativeCall, Trace, new_call_id
 from gateway.domain.stages import Recorded
 from gateway.domain.states import CallStatus
@@ -170,7 +170,7 @@ def mount(app: FastAPI, door: Door) -> None:
 
         The references that functions give out are valid within one conversation.
         """
-        return await door.answer(request, _open_conversation, SCOPE_CALLS)
+        return await door.answer(request, _open_conversation, SCOPE_CALLS, SCOPE_THREADS)
 
     @app.post(
         "/v1/conversations/{conversation_id}/messages",
@@ -291,7 +291,12 @@ async def _function_calls_head(request: Request) -> schemas.FunctionCallsHead:
 
 async def _open_conversation(door: Door, request: Request, principal: Principal) -> Response:
     await body_as(schemas.NewConversation, request)
-    return json_answer({"id": await door.book.open_conversation(principal.customer, door.clock())})
+    now = door.clock()
+    return json_answer(conversation_object(await door.book.open_conversation(principal.customer, now), now))
+
+
+def conversation_object(id_: str, created: datetime) -> dict[str, object]:
+    return {"id": id_, "object": "conversation", "created_at": int(created.timestamp()), "metadata": {}}
 
 
 async def _hear(door: Door, request: Request, principal: Principal) -> Response:

@@ -8,6 +8,7 @@ from gateway.domain.errors import Code, Fault
 from gateway.domain.kill_switch import Scope
 from gateway.domain.reasons import RefusalReason
 from gateway.domain.strict_json import MAX_INTEGER
+from gateway.doors.assistants_api.common_schemas import only
 from gateway.doors.shapes import AgentsCallItem, NativeId, ResponsesCallItem, ToolCallItem
 from gateway.oversight.kill_switches import REASON_MOST, SUBJECT_MOST
 
@@ -81,11 +82,19 @@ class FunctionCallsAnswer(_Strict):
 
 
 class NewConversation(_Strict):
-    """A new conversation needs no field."""
+    """A new conversation needs no field. What clients of the Responses API may put into one is not kept."""
+
+    items: Annotated[object, only([])] = None
+    metadata: Annotated[object, only({})] = None
 
 
 class ConversationAnswer(_Strict):
+    """As the clients of the Responses API know it, too. `created_at`: seconds since 1970 UTC."""
+
     id: ConversationId
+    object: Literal["conversation"]
+    created_at: int
+    metadata: dict[str, str]
 
 
 class CustomerMessage(_Strict):

@@ -289,6 +289,13 @@ def take_back(connection: Connection, id_: str, position: int | None = None) -> 
     connection.execute(update(WORDS).where(*theirs).values(origin=DELETED, text="", reading=None))
 
 
+def opened(connection: Connection, id_: str, customer: str) -> datetime | None:
+    """When this conversation of this customer began; None: there is none."""
+    found = select(CONVERSATIONS.c.created_us).where(CONVERSATIONS.c.id == id_, CONVERSATIONS.c.customer == customer)
+    created_us = connection.execute(found).scalar()
+    return None if created_us is None else from_us(created_us)
+
+
 def is_of(connection: Connection, id_: str, customer: str) -> bool:
     """Whether this is a conversation of this customer."""
     rows = _HEAD.rows(connection, {"conversation": id_})

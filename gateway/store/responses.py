@@ -161,7 +161,7 @@ def state_of(connection: Connection, response: StoredResponse) -> ResponseState 
     if run is None or thread is None:
         return None
     until = _until(connection, response)
-    messages, made = _items(connection, response.thread)
+    messages, made = items_of(connection, response.thread)
     return ResponseState(
         response,
         run,
@@ -174,10 +174,15 @@ def state_of(connection: Connection, response: StoredResponse) -> ResponseState 
 
 def before(connection: Connection, response: StoredResponse) -> tuple[Sequence[Message], Sequence[Step]]:
     """What stood in the thread when it began: its input, with all that came before."""
-    messages, made = _items(connection, response.thread)
+    messages, made = items_of(connection, response.thread)
     return [item for item in messages if item.created < response.created], [
         step for step in made if step.created < response.created
     ]
+
+
+def items_of(connection: Connection, thread: str) -> tuple[Sequence[Message], Sequence[Step]]:
+    """What stands in a thread: the newest messages and steps, the oldest of them first."""
+    return threads.newest(connection, thread, ITEMS_MOST), steps.since(connection, thread, from_us(0), ITEMS_MOST)
 
 
 def _until(connection: Connection, response: StoredResponse) -> datetime | None:
@@ -187,11 +192,6 @@ def _until(connection: Connection, response: StoredResponse) -> datetime | None:
 
 def _is_between(response: StoredResponse, until: datetime | None, at: datetime) -> bool:
     return at > response.created and (until is None or at < until)
-
-
-def _items(connection: Connection, thread: str) -> tuple[Sequence[Message], Sequence[Step]]:
-    beginning = from_us(0)
-    return threads.newest(connection, thread, ITEMS_MOST), steps.since(connection, thread, beginning, ITEMS_MOST)
 
 
 def _put(connection: Connection, response: StoredResponse, at: datetime) -> None:

@@ -263,6 +263,24 @@ async def test_what_follows_a_response_knows_it_and_what_follows_an_older_one_be
                 await responses(all_of, customer=customer).create(model="a-model", input=[reference])
 
 
+async def test_of_two_that_follow_one_response_at_once_the_second_is_no_part_of_the_first(tmp_path: Path) -> None:
+    async with assisted(tmp_path / "data", Reply(text="Noted.")) as all_of:
+        api = responses(all_of)
+        one = await api.create(model="a-model", input="One.")
+        made = await asyncio.gather(
+            *(api.create(model="a-model", input=f"Two, {n}.", previous_response_id=one.id) for n in range(4)),
+            return_exceptions=True,
+        )
+        refused = [answer for answer in made if isinstance(answer, openai.BadRequestError)]
+        assert {answer.code for answer in refused} <= {"thread_has_active_run"}
+        followed = [answer for answer in made if not isinstance(answer, BaseException)]
+        assert len(followed) + len(refused) == 4
+        assert followed
+        for answer in followed:
+            items = [item async for item in api.input_items.list(answer.id, order="asc")]
+            assert [item.content[0].text[:4] for item in items] == ["One.", "Note", "Two,"]
+
+
 async def test_what_a_client_resends_is_told_to_the_model_and_is_nobody_s_word(tmp_path: Path) -> None:
     async with assisted(tmp_path / "data", Reply(text="Done.")) as all_of:
         call = {"type": "function_call", "call_id": "call_1", "name": "clock", "arguments": "{}"}
@@ -336,12 +354,21 @@ class EraseCustomer(Item[Mapping[str, int]]):
 
 async def test_a_conversation_goes_on_and_is_erased_with_its_customer(tmp_path: Path) -> None:
     async with assisted(tmp_path / "data", Reply(text="Noted.")) as all_of:
-        api, client = responses(all_of), all_of.client(all_of.token())
-        conversation = (await client.post("/conversations", cast_to=object, body={}))["id"]  # type: ignore[index]
+        api, client = responses(all_of), all_of.client(all_of.token(scope="threads"))
+        other = all_of.client(all_of.token("bruno")).conversations
+        conversation = (await client.conversations.create()).id
+        assert (await client.conversations.retrieve(conversation)).id == conversation
+        assert [item async for item in client.conversations.items.list(conversation)] == []
         one = await api.create(model="a-model", input="One.", conversation=conversation)
         two = await api.create(model="a-model", input="Two.", conversation={"id": conversation})
         assert (one.conversation.id, two.conversation.id) == (conversation, conversation)
         assert told(all_of) == [("user", "One."), ("assistant", "Noted."), ("user", "Two.")]
+        items: list[Any] = [item async for item in client.conversations.items.list(conversation, order="asc")]
+        assert [item.content[0].text for item in items] == ["One.", "Noted.", "Two.", "Noted."]
+        with pytest.raises(openai.NotFoundError):
+            await other.retrieve(conversation)
+        with pytest.raises(openai.NotFoundError):
+            await other.items.list(conversation)
         for id_ in (one.id, two.id):
             with pytest.raises(openai.NotFoundError):
                 await responses(all_of, customer="bruno").retrieve(id_)

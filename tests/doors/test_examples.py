@@ -241,5 +241,6 @@ def test_the_examples_are_taken_by_a_real_server(served: Served) -> None:
     elsewhere = {"get_confirmation", "revoke_mandate", "cancel_run", "submit_tool_outputs", "get_run_step", "get_readiness"}
     elsewhere.add("create_chat_completion")  # with a model that answers: tests/conformance/test_openai_chat.py
     elsewhere |= {"create_response", "get_response", "delete_response", "cancel_response", "list_input_items"}
+    elsewhere |= {"get_conversation", "list_conversation_items"}
     elsewhere.add("get_vector_store_file_content")  # once it is indexed: tests/conformance/test_openai_vectors.py
     assert sent | elsewhere == set(EXAMPLES), "these need what no example makes: a held call, a mandate in force, a run that waits"

@@ -22,6 +22,9 @@ def in_order(events: Sequence[Mapping[str, Any]]) -> None:
         at = event["output_index"]
         if kind == "response.output_item.added":
             assert at == len(begun), "items begin one after the other"
+            assert all(begun[other]["type"] != "message" for other in begun.keys() - ended.keys()), (
+                "a message ends before what follows"
+            )
             begun[at], said[at] = {**event["item"], "seen": []}, ""
             continue
         assert at in begun.keys() - ended.keys(), f"{kind} of an item that has not begun, or has ended"

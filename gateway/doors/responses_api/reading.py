@@ -1,6 +1,7 @@
 """Responses that were stored: what they say by now, what they were asked, and their end."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -9,15 +10,15 @@ from sqlalchemy import Connection
 
 from gateway.domain.errors import Fault, RequestFault
 from gateway.domain.principal import Principal
-from gateway.doors.assistants_api.api import Api
+from gateway.doors.assistants_api.api import Api, missing
 from gateway.doors.bodies import json_answer
 from gateway.doors.responses_api.items import all_items, call_items, call_of_item, message_item
 from gateway.doors.responses_api.shown import as_it_stands
-from gateway.doors.rest import Door
+from gateway.doors.rest import Door, conversation_object
 from gateway.doors.running import cancelled
 from gateway.runs import objects
 from gateway.runs.objects import Object
-from gateway.store import responses, steps, threads
+from gateway.store import conversations, responses, steps, threads
 from gateway.store.pages import PageRequest
 from gateway.store.responses import DeleteResponse, ResponseState
 
@@ -52,6 +53,30 @@ async def input_items(api: Api, id_: str, page: PageRequest, *rest: Any) -> Resp
     response = (await _found(api, rest[-1], id_)).response
     before = await api.book.read(partial(responses.before, response=response))
     return json_answer(page_of_items(all_items(*before), page))
+
+
+async def conversation(api: Api, id_: str, *rest: Any) -> Response:
+    return json_answer(conversation_object(id_, await _opened(api, rest[-1], id_)))
+
+
+async def conversation_items(api: Api, id_: str, page: PageRequest, *rest: Any) -> Response:
+    """Of the thread in which the conversation went on last; none where no response was asked for in it."""
+    customer = rest[-1].customer
+    await _opened(api, rest[-1], id_)
+
+    def question(connection: Connection) -> list[Object]:
+        last = responses.newest_in(connection, customer, id_)
+        return [] if last is None else all_items(*responses.items_of(connection, last.thread))
+
+    return json_answer(page_of_items(await api.book.read(question), page))
+
+
+async def _opened(api: Api, principal: Principal, id_: str) -> datetime:
+    """RequestFault NOT_FOUND."""
+    created = await api.book.read(lambda connection: conversations.opened(connection, id_, principal.customer))
+    if created is None:
+        raise missing("conversation")
+    return created
 
 
 def page_of_items(items: Sequence[Object], page: PageRequest) -> Object:

@@ -12,7 +12,7 @@ from gateway.doors.assistants_api.common_schemas import Id
 from gateway.doors.responses_api import creating, reading
 from gateway.doors.responses_api.schemas import ResponseRequest
 from gateway.doors.rest import Door
-from gateway.doors.schemas import ErrorBody, body_of
+from gateway.doors.schemas import ConversationAnswer, ConversationId, ErrorBody, body_of
 from gateway.store.pages import PageRequest
 
 
@@ -50,7 +50,11 @@ Order = Literal["asc", "desc"]
 
 def mount(app: FastAPI, door: Door, api: Api) -> None:
     """Put these routes into the application."""
+    _mount_responses(app, door, api)
+    _mount_conversations(app, door, api)
 
+
+def _mount_responses(app: FastAPI, door: Door, api: Api) -> None:
     @app.post("/v1/responses", responses=_CREATED, openapi_extra=body_of(ResponseRequest))
     async def create_response(request: Request) -> Response:
         """Create a response.
@@ -91,3 +95,21 @@ def mount(app: FastAPI, door: Door, api: Api) -> None:
         """List what a response was asked, with what came before it."""
         page = PageRequest(limit, order == "asc", after or None)
         return await door.answer(request, partial(reading.input_items, api, response_id, page), SCOPE_THREADS)
+
+
+def _mount_conversations(app: FastAPI, door: Door, api: Api) -> None:
+    @app.get("/v1/conversations/{conversation_id}", responses=responses_of(ConversationAnswer))
+    async def get_conversation(request: Request, conversation_id: ConversationId) -> Response:
+        """Read a conversation."""
+        return await door.answer(request, partial(reading.conversation, api, conversation_id), SCOPE_THREADS)
+
+    @app.get("/v1/conversations/{conversation_id}/items", responses=responses_of(ItemPage))
+    async def list_conversation_items(
+        request: Request, conversation_id: ConversationId, limit: Limit = 20, order: Order = "desc", after: Cursor = None
+    ) -> Response:
+        """List the items of a conversation.
+
+        Those of the thread in which it went on last, with responses.
+        """
+        page = PageRequest(limit, order == "asc", after or None)
+        return await door.answer(request, partial(reading.conversation_items, api, conversation_id, page), SCOPE_THREADS)
