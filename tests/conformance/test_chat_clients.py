@@ -1,10 +1,12 @@
 """Agents over Chat Completions that nobody here wrote: Vercel's AI SDK, and OpenAI's own client for JavaScript with its tool runner."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 from tests.simulation.test_runs import WORDS, results
 from tests.support.assisted import assisted
+from tests.support.clients import drive
 from tests.support.models import Answers, Reply, asks, last_words, turns
 from tests.support.node_peers import driven
 from tests.support.teller import confirmed, executed_keys, payment
@@ -51,3 +53,14 @@ async def test_agents_in_javascript_ask_use_their_own_functions_and_pay(tmp_path
         assert (own["app"], own["asked"], own["streamed"]) == (SCREEN, ["payments"], {"heard": GREETING, "inPieces": True})
         assert (vercel["held"], own["held"]) == (HELD, HELD)
         assert (paid_before, paid()) == ([0, 1], 2)
+
+
+async def test_agents_in_python_ask_and_use_their_own_functions(tmp_path: Path) -> None:
+    """OpenAI's Agents SDK over both doors, and LangChain's `create_agent`."""
+    async with assisted(tmp_path / "data", model, mcp=True) as all_of:
+        agent = all_of.token(agent="host", scope="function_calls")
+        saw = await asyncio.to_thread(drive, "agents", all_of.url, all_of.token(), agent)
+        assert saw["chat"] == {"balance": BOTH, "app": SCREEN, "streamed": SCREEN}
+        assert saw["langchain"] == {"balance": BOTH, "app": SCREEN, "streamed": BOTH}
+        assert saw["mcp"] == {"tools": len(await all_of.gateway.door.offered("alice")), "ok": True}
+        assert saw["shown"] == {"agents": ["payments"] * 2, "langchain": ["payments"]}, "the bank's own is never asked of them"
