@@ -18,7 +18,7 @@ from gateway.app.development.local_issuer import LocalIssuer
 from gateway.app.gateway import Gateway
 from gateway.calls.catalogue import schema_hash
 from tests.support.assisted import served
-from tests.support.mcp_peer import driven
+from tests.support.node_peers import driven
 from tests.support.teller import confirmed, executed_keys, payment, teller
 
 OLDER, NEWER = "2025-11-25", "2026-07-28"

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from tests.conformance.test_mcp_clients import hosting
-from tests.support.mcp_peer import ran
+from tests.support.node_peers import ran
 from tests.support.postgres import free_port
 
 SERVED = ("server-initialize", "ping", "tools-list", "tools-call-error", "dns-rebinding-protection")

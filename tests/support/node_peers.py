@@ -1,4 +1,4 @@
-"""The clients of the Model Context Protocol out of npm (`tests/peers/mcp`): a program that is told when the customer has confirmed."""
+"""Clients of agents out of npm (`tests/peers`): programs that tell of a page, and are told when the customer has confirmed there."""
 
 import asyncio
 import json
@@ -12,9 +12,11 @@ from tests.support.waiting import WAITS_S
 _SDK = "@modelcontextprotocol/sdk"
 
 
-async def driven(confirming: Callable[[str], Awaitable[None]], *arguments: str) -> dict[str, Any]:
+async def driven(
+    confirming: Callable[[str], Awaitable[None]], *arguments: str, peer: str = "mcp", package: str = _SDK
+) -> dict[str, Any]:
     """What the clients saw; `confirming` is awaited with the URL of each page that is to be opened."""
-    place = await asyncio.to_thread(peers.installed, "mcp", _SDK, "drive.mjs")
+    place = await asyncio.to_thread(peers.installed, peer, package, "drive.mjs")
     pipe = asyncio.subprocess.PIPE
     command = (shutil.which("node") or "node", "drive.mjs", *arguments)
     process = await asyncio.create_subprocess_exec(*command, cwd=place, stdin=pipe, stdout=pipe, stderr=pipe)
