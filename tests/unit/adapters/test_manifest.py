@@ -328,10 +328,11 @@ def test_what_is_no_text_is_found(content: bytes) -> None:
     assert findings[0].code == "not_yaml"
 
 
-def test_the_example_of_the_readme_is_served() -> None:
+def test_the_examples_of_the_readme_are_served() -> None:
     readme = (Path(__file__).parents[3] / "adapters" / "README.md").read_text()
-    (example,) = re.findall(r"```yaml\n(.*?)```", readme, re.DOTALL)
-    assert [function.name for function in manifest_of(example).functions] == ["send_money", "get_card", "list_orders"]
+    over_http, over_tools = re.findall(r"```yaml\n(.*?)```", readme, re.DOTALL)
+    assert [function.name for function in manifest_of(over_http).functions] == ["send_money", "get_card", "list_orders"]
+    assert [pin.name for pin in manifest_of(over_tools).pins] == ["known_people", "make_payment", "payment_state"]
 
 
 @pytest.mark.parametrize(("before", "after", "code"), [mistake for mistake in MISTAKES if mistake[2] != "good"])
