@@ -5,30 +5,16 @@ words a field holds, what a call does to the world and how sure the bank must be
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
-import yaml
-
-from adapters.declared.fields import DEPTH_MOST
+from adapters.declared.drafting import Draft, argument_of, field_of, fields_of, line_of, listed, mapping, resolved, snake, written
 from adapters.declared.paths import is_path, names_in
 from adapters.declared.section import OPEN
 from adapters.declared.source import Findings, Plain, parse
 
 OPERATIONS_MOST = 500
 _METHODS = ("get", "post", "put", "patch", "delete")
-_REFERENCES_MOST = 16
-_WORD = re.compile(r"[A-Za-z0-9]+")
 _BRACES = re.compile(r"\{([^{}]*)\}")
-_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-
-Draft = dict[str, object]
-
-
-class _Plain(yaml.SafeDumper):
-    """Without aliases: a manifest has none."""
-
-    def ignore_aliases(self, data: object) -> bool:
-        return True
 
 
 class NotOpenApi(ValueError):
@@ -67,16 +53,16 @@ def drafted(content: bytes) -> str:
     }
     head = "# A draft from OpenAPI. Decide what is `open`; then: tellergate functions check FILE\n"
     head += "".join(f"# left out, its path cannot be written safely: {item!a}\n" for item in left_out)
-    return head + yaml.dump(draft, Dumper=_Plain, sort_keys=False, allow_unicode=True, width=120)
+    return head + written(draft)
 
 
 def _operations(document: Mapping[str, Plain]) -> Iterator[tuple[str, str, Mapping[str, Plain]]]:
-    for path, item in _mapping(document.get("paths")).items():
-        shared = _listed(_mapping(item).get("parameters"))
+    for path, item in mapping(document.get("paths")).items():
+        shared = listed(mapping(item).get("parameters"))
         for method in _METHODS:
-            operation = _mapping(item).get(method)
+            operation = mapping(item).get(method)
             if isinstance(operation, Mapping):
-                own = _listed(operation.get("parameters"))
+                own = listed(operation.get("parameters"))
                 yield path, method, {**operation, "parameters": [*shared, *own]}
 
 
@@ -84,11 +70,11 @@ def _function(document: Mapping[str, Plain], path: str, method: str, operation: 
     summary = operation.get("summary") or operation.get("description") or f"{method.upper()} {path}"
     function: Draft = {
         "title": OPEN,
-        "summary": _line(summary),
+        "summary": line_of(summary),
         "effect": "R" if method == "get" else OPEN,
         "level": OPEN,
         "egress": OPEN,
-        "request": {"method": method.upper(), "path": _BRACES.sub(lambda found: "{" + _snake(found[1]) + "}", path)},
+        "request": {"method": method.upper(), "path": _BRACES.sub(lambda found: "{" + snake(found[1]) + "}", path)},
     }
     if arguments := dict(_arguments(document, path, operation)):
         function["arguments"] = arguments
@@ -97,34 +83,21 @@ def _function(document: Mapping[str, Plain], path: str, method: str, operation: 
 
 
 def _arguments(document: Mapping[str, Plain], path: str, operation: Mapping[str, Plain]) -> Iterator[tuple[str, Draft]]:
-    for item in _listed(operation.get("parameters")):
-        parameter = _resolved(document, item)
+    for item in listed(operation.get("parameters")):
+        parameter = resolved(document, item)
         name, where = str(parameter.get("name", "")), parameter.get("in")
         if where in ("path", "query") and (where == "query" or name in names_in(path)):
             required = where == "path" or parameter.get("required") is True
             schema, told = parameter.get("schema"), parameter.get("description")
-            drafted_name, draft = _argument(document, name, schema, told, required=required)
+            drafted_name, draft = argument_of(document, name, schema, told, required=required)
             if where == "path":
                 draft.pop("as", None)
                 draft["schema"] = _in_a_path(draft["schema"])
             yield drafted_name, draft
-    body = _json_schema(document, _resolved(document, operation.get("requestBody")))
-    needed = _listed(body.get("required"))
-    for name, schema in _mapping(body.get("properties")).items():
-        yield _argument(document, name, schema, None, required=name in needed)
-
-
-def _argument(
-    document: Mapping[str, Plain], wire_name: str, schema: Plain, description: Plain, *, required: bool
-) -> tuple[str, Draft]:
-    found = _resolved(document, schema)
-    name = _snake(wire_name)
-    draft: Draft = {"schema": _schema(found), "kind": OPEN, "description": _line(description or found.get("description") or OPEN)}
-    if name != wire_name:
-        draft["as"] = wire_name
-    if not required:
-        draft["required"] = False
-    return name, draft
+    body = _json_schema(document, resolved(document, operation.get("requestBody")))
+    needed = listed(body.get("required"))
+    for name, schema in mapping(body.get("properties")).items():
+        yield argument_of(document, name, schema, None, required=name in needed)
 
 
 def _in_a_path(schema: object) -> object:
@@ -133,102 +106,27 @@ def _in_a_path(schema: object) -> object:
     return {**schema, "minLength": max(1, schema.get("minLength", 1))} if isinstance(schema, dict) and is_text else schema
 
 
-def _schema(found: Mapping[str, Plain]) -> object:
-    type_ = found.get("type")
-    if type_ in {"boolean", "number"}:
-        return {"type": type_}
-    if type_ == "integer":
-        return {"type": "integer", "minimum": _integer(found.get("minimum")), "maximum": _integer(found.get("maximum"))}
-    if type_ != "string":
-        return OPEN
-    if isinstance(found.get("enum"), Sequence):
-        return {"type": "string", "enum": [str(item) for item in _listed(found.get("enum"))]}
-    if found.get("format") == "date":
-        return {"type": "string", "format": "date"}
-    kept = {name: found[name] for name in ("minLength", "pattern") if name in found}
-    return {"type": "string", **kept, "maxLength": _integer(found.get("maxLength"))}
-
-
 def _output(document: Mapping[str, Plain], operation: Mapping[str, Plain], function: Draft) -> Draft:
-    answers = _mapping(operation.get("responses"))
+    answers = mapping(operation.get("responses"))
     answer = next((answers[item] for item in ("200", "201", "2XX", "default") if item in answers), None)
-    schema = _json_schema(document, _resolved(document, answer))
+    schema = _json_schema(document, resolved(document, answer))
     if schema.get("type") == "array":
         function["answer_is"] = "items"
-        return {"items": {**_field(document, schema, 1), "many": True}}
-    return _fields(document, schema, 1)
-
-
-def _fields(document: Mapping[str, Plain], schema: Mapping[str, Plain], depth: int) -> Draft:
-    fields: Draft = {}
-    for wire_name, item in _mapping(schema.get("properties")).items():
-        field = _field(document, _resolved(document, item), depth)
-        name = _snake(wire_name)
-        fields[name] = field if name == wire_name else {**field, "from": wire_name}
-    return fields
-
-
-def _field(document: Mapping[str, Plain], schema: Mapping[str, Plain], depth: int) -> Draft:
-    many = schema.get("type") == "array"
-    inner = _resolved(document, schema.get("items")) if many else schema
-    field: Draft = {
-        "type": {"integer": "count", "boolean": "flag", "number": OPEN}.get(str(inner.get("type")), "text"),
-        "label": OPEN,
-    }
-    if inner.get("format") in ("date", "date-time"):
-        field["type"] = "day" if inner.get("format") == "date" else "time"
-    if "properties" in inner and depth < DEPTH_MOST:
-        field |= {"type": "fields", "fields": _fields(document, inner, depth + 1)}
-    elif "properties" in inner or inner.get("type") in ("object", "array"):
-        field["type"] = OPEN
-    return {**field, "many": True} if many else field
+        return {"items": {**field_of(document, schema, 1), "many": True}}
+    return fields_of(document, schema, 1)
 
 
 def _json_schema(document: Mapping[str, Plain], holder: Mapping[str, Plain]) -> Mapping[str, Plain]:
-    media = _mapping(_mapping(holder.get("content")).get("application/json"))
-    return _resolved(document, media.get("schema"))
-
-
-def _resolved(document: Mapping[str, Plain], value: Plain) -> Mapping[str, Plain]:
-    """The value, or what its reference within the document leads to. Empty for what leads nowhere, or elsewhere."""
-    for _ in range(_REFERENCES_MOST):
-        found = _mapping(value)
-        reference = found.get("$ref")
-        if not isinstance(reference, str):
-            return found
-        value = document
-        for step in reference.removeprefix("#/").split("/") if reference.startswith("#/") else ["no such"]:
-            value = _mapping(value).get(step.replace("~1", "/").replace("~0", "~"))
-    return {}
+    media = mapping(mapping(holder.get("content")).get("application/json"))
+    return resolved(document, media.get("schema"))
 
 
 def _server(document: Mapping[str, Plain]) -> str:
-    first = next(iter(_listed(document.get("servers"))), None)
-    url = _mapping(first).get("url")
+    first = next(iter(listed(document.get("servers"))), None)
+    url = mapping(first).get("url")
     return url if isinstance(url, str) and url.startswith("http") else OPEN
 
 
 def _name(operation: Mapping[str, Plain], method: str, path: str, taken: Mapping[str, object]) -> str:
-    name = _snake(str(operation.get("operationId") or f"{method}_{path}"))
+    name = snake(str(operation.get("operationId") or f"{method}_{path}"))
     return name if name not in taken else f"{name[:56]}_{len(taken)}"
-
-
-def _snake(text: str) -> str:
-    name = "_".join(_WORD.findall(_CAMEL.sub("_", text))).lower()[:64]
-    return name if name[:1].isalpha() else f"a_{name}"[:64].rstrip("_")
-
-
-def _line(text: object) -> str:
-    return " ".join(str(text).split())[:500] or OPEN
-
-
-def _integer(value: Plain) -> object:
-    return value if isinstance(value, int) and not isinstance(value, bool) else OPEN
-
-
-def _mapping(value: Plain) -> Mapping[str, Plain]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _listed(value: Plain) -> Sequence[Plain]:
-    return value if isinstance(value, Sequence) and not isinstance(value, str) else ()

@@ -19,7 +19,7 @@ ERROR = 422
 """The status that stands for a result with `isError`."""
 
 PINNED = ("name", "description", "inputSchema", "outputSchema", "annotations")
-_TOOL = re.compile(r"[A-Za-z0-9_.-]{1,128}", re.ASCII)
+TOOL_NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}", re.ASCII)
 _PIN = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _REASON = re.compile(r"[A-Z]{2}[A-Z0-9]{2}", re.ASCII)
 _WORD = re.compile(r"[!-~]{1,64}", re.ASCII)
@@ -84,7 +84,7 @@ def _flaw(found: Sequence[Mapping[str, object]], digest: str) -> str | None:
 
 def read_tool(given: Section) -> ToolPin:
     """`tool` and `pin`."""
-    name = given.text("tool", _TOOL, "must be the name of a tool: letters, digits, `_`, `.` and `-`")
+    name = given.text("tool", TOOL_NAME, "must be the name of a tool: letters, digits, `_`, `.` and `-`")
     must = "must be the SHA-256 of the tool's definition, as `functions import-mcp` writes it"
     return ToolPin(name, given.text("pin", _PIN, must))
 

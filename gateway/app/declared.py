@@ -6,6 +6,7 @@ from pathlib import Path
 
 from adapters.declared.declarations import Manifest
 from adapters.declared.manifest import flaws_of, read
+from adapters.declared.mcp_draft import drafted_tools
 from adapters.declared.served import functions_of
 from adapters.declared.source import MAX_BYTES, ManifestFinding
 from adapters.declared.upstream import NotSent, Upstream
@@ -81,6 +82,11 @@ async def tools_of(url: str, credential: str | None) -> list[Mapping[str, object
         return await list_tools(url, credential=credential, tls=tls_for(url))
     except NotSent as error:
         raise ConnectionError(f"the server's tools cannot be read: {error}") from None
+
+
+def tools_draft(url: str, tools: Sequence[Mapping[str, object]]) -> str:
+    """A draft of a manifest over these definitions. NotTools."""
+    return drafted_tools(url, tools, taken=frozenset(item.name for item in FUNCTIONS))
 
 
 def all_functions(manifest: Manifest, upstream: Upstream) -> tuple[BankingFunction, ...]:

@@ -173,8 +173,15 @@ def _functions(parser: argparse.ArgumentParser) -> None:
         "import-openapi", help="draft a manifest from a description in OpenAPI 3; what it cannot know is open"
     )
     importing.set_defaults(command=_late("functions", "import_openapi"))
-    importing.add_argument("--out", type=Path, help="file to write instead of printing; never one that is there already")
-    importing.add_argument("--json", action="store_true")
+    tools = commands.add_parser(
+        "import-mcp", help="draft a manifest over the tools of an MCP server; who serves them decides what is open"
+    )
+    tools.set_defaults(command=_late("functions", "import_mcp"))
+    tools.add_argument("source", help="the URL of its endpoint, or a file with the result of its `tools/list`")
+    tools.add_argument("--credential-file", type=Path, help="file with the bearer token that the server asks for")
+    for item in (importing, tools):
+        item.add_argument("--out", type=Path, help="file to write instead of printing; never one that is there already")
+        item.add_argument("--json", action="store_true")
     for item in (checking, importing):
         item.add_argument("file", type=Path)
     defining = commands.add_parser("definitions", help="definitions for one API, as JSON")

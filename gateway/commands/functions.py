@@ -1,18 +1,22 @@
 """`tellergate functions`: what a model may call, from the declarations; manifests checked and drafted."""
 
 import argparse
+import asyncio
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from adapters.declared.mcp_draft import NotTools, listed_in
 from adapters.declared.openapi import NotOpenApi, drafted
+from adapters.declared.section import OPEN
 from adapters.declared.upstream import Upstream
 from adapters.function import BankingFunction
-from gateway.app.declared import all_functions, checked, examined
+from gateway.app.declared import all_functions, checked, examined, tools_draft, tools_of
+from gateway.app.key_files import secret_of
 from gateway.calls.catalogue import definitions, reference_page
 from gateway.calls.cedar_schema import cedar_schema
 from gateway.calls.tools import FUNCTIONS
-from gateway.commands.printing import FINDING, GOOD, USAGE, failed, print_json, print_table
+from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, USAGE, failed, print_json, print_table
 
 _UNUSED = "unused"
 """Stands for the upstream's credential where nothing is sent."""
@@ -79,6 +83,24 @@ def check(options: argparse.Namespace) -> int:
     return FINDING if manifest is None else GOOD
 
 
+def import_mcp(options: argparse.Namespace) -> int:
+    """A draft over the tools of an MCP server, or of a file with its `tools/list`."""
+    source: str = options.source
+    try:
+        if source.startswith(("http://", "https://")):
+            token = None if options.credential_file is None else secret_of(options.credential_file)
+            url, tools = source, asyncio.run(tools_of(source, token))
+        else:
+            with Path(source).open("rb") as file:
+                url, tools = OPEN, listed_in(file.read(5 * 1024 * 1024))
+        text = tools_draft(url, tools)
+    except NotTools as error:
+        return failed(f"{source}: {error}", USAGE)
+    except ConnectionError as error:
+        return failed(str(error), UNAVAILABLE)
+    return _written(text, options)
+
+
 def import_openapi(options: argparse.Namespace) -> int:
     """A draft of a manifest; it is not served until somebody has decided what is open."""
     try:
@@ -86,6 +108,10 @@ def import_openapi(options: argparse.Namespace) -> int:
             text = drafted(file.read(5 * 1024 * 1024))
     except NotOpenApi as error:
         return failed(f"{options.file.name}: {error}", USAGE)
+    return _written(text, options)
+
+
+def _written(text: str, options: argparse.Namespace) -> int:
     if options.out is None and options.json:
         print_json({"manifest": text})
     elif options.out is None:

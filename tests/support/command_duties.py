@@ -67,6 +67,7 @@ COMMANDS: Mapping[str, tuple[Duty, ...] | str] = {
     "functions list": _LOOKS,
     "functions check": _OWN,
     "functions import-openapi": _OWN,
+    "functions import-mcp": "it asks a server that is named, or reads a file, and touches nothing of a gateway",
     "functions definitions": _LOOKS,
     "functions reference": _LOOKS,
     "functions schema": _LOOKS,

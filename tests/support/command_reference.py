@@ -97,6 +97,7 @@ RUNS = (
     ("functions list", "functions list"),
     ("functions check", "functions check wrong.yaml"),
     ("functions import-openapi", "functions import-openapi api.json"),
+    ("functions import-mcp", "functions import-mcp tools.json"),
     ("functions definitions", "functions definitions responses"),
     ("functions reference", "functions reference"),
     ("functions schema", "functions schema"),
@@ -163,6 +164,9 @@ def answers() -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         home = Path(folder)
         (home / "wrong.yaml").write_text("version: 1\n")
+        (home / "tools.json").write_text(
+            '{"tools": [{"name": "list_rates", "description": "Rates.", "inputSchema": {"type": "object"}}]}'
+        )
         (home / "api.json").write_text('{"openapi": "3.0.0", "info": {"title": "x", "version": "1"}, "paths": {}}')
         found: dict[str, Any] = {}
         values = {"RULES": str(ROOT / "policies" / "rules"), "CASE": "'a payment in a strong session'"}

@@ -228,9 +228,10 @@ async def _fail(fault: str, message: dict[str, Any], send: Send) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-def tools_manifest_text(url: str = "http://127.0.0.1:9/mcp") -> str:
-    """The sample manifest, with the pins of the tools as they are before anybody changes them."""
+def tools_manifest_text(url: str = "http://127.0.0.1:9/mcp", *, before: str = "", after: str = "") -> str:
+    """The sample manifest, with the pins of the tools as they are before anybody changes them. `before` is replaced in it."""
     text = (SAMPLES / "tools.yaml").read_text().replace("http://127.0.0.1:9/mcp", url)
+    text = text.replace(before, after, 1) if before else text
     for tool in TOOLS:
         text = text.replace(f"pin: <{tool['name']}>", f"pin: {digest_of(tool)}")
     return text

@@ -12,6 +12,7 @@ from adapters.declared.source import MAX_BYTES, MAX_DEPTH, ManifestFinding
 from adapters.function import BareAmount, Count, Day, Effect, Flag, Form, Kind, Level, Reference, Text, scheme_of
 from adapters.identity import Scheme
 from tests.support.declared import manifest_of, takes_pattern
+from tests.support.mcp_upstream import tools_manifest_text
 from tests.support.upstream import manifest_text
 
 GOOD = manifest_text("foreign")
@@ -327,13 +328,55 @@ def test_what_is_no_text_is_found(content: bytes) -> None:
     assert findings[0].code == "not_yaml"
 
 
-def test_the_example_of_the_readme_is_served() -> None:
+def test_the_examples_of_the_readme_are_served() -> None:
     readme = (Path(__file__).parents[3] / "adapters" / "README.md").read_text()
-    (example,) = re.findall(r"```yaml\n(.*?)```", readme, re.DOTALL)
-    assert [function.name for function in manifest_of(example).functions] == ["send_money", "get_card", "list_orders"]
+    over_http, over_tools = re.findall(r"```yaml\n(.*?)```", readme, re.DOTALL)
+    assert [function.name for function in manifest_of(over_http).functions] == ["send_money", "get_card", "list_orders"]
+    assert [pin.name for pin in manifest_of(over_tools).pins] == ["known_people", "make_payment", "payment_state"]
 
 
 @pytest.mark.parametrize(("before", "after", "code"), [mistake for mistake in MISTAKES if mistake[2] != "good"])
 def test_one_mistake_is_one_finding(before: str, after: str, code: str) -> None:
     also = ["unknown_field"] if "reference: [account]" in after else []  # two mistakes: beside a reference there is no schema
     assert [finding.code for finding in found(GOOD.replace(before, after, 1))] == [code, *also]
+
+
+HONOURED = "idempotency: {meta: com.example/idempotency-key, honoured: true}"
+STATUS = "    status: {tool: payment_state, pin: <payment_state>, key_as: key, at: state, done: [settled], never: [never]}\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "where", "code"),
+    [
+        (HONOURED, "", "functions.pay_by_tool.effect", "missing"),
+        ("tool: make_payment, pin: <make_payment>", "tool: make_payment", "functions.pay_by_tool.request.pin", "missing"),
+        ("pin: <make_payment>", "pin: open", "functions.pay_by_tool.request.pin", "open"),
+        ("pin: <make_payment>", "pin: abc", "functions.pay_by_tool.request.pin", "wrong"),
+        ("pin: <make_payment>}", "pin: <make_payment>, path: /x}", "functions.pay_by_tool.request.path", "unknown_field"),
+        ("    approved_by: [Ada Example, Bo Example]\n", "", "functions.open_file.approved_by", "missing"),
+        ("[Ada Example, Bo Example]", "[Ada Example, ada example]", "functions.open_file.approved_by", "wrong"),
+        ("com.example/idempotency-key", "io.modelcontextprotocol/key", "upstream.idempotency.meta", "wrong"),
+        ("com.example/idempotency-key", "progressToken", "upstream.idempotency.meta", "wrong"),
+        ("declined: {error: AM04}", "declined: {402: AM04}", "functions.pay_by_tool.declined.error", "missing"),
+        ("never: [never], declined", "never: [settled], declined", "functions.pay_by_tool.status.done", "clash"),
+        ("tool: payment_state, pin: <payment_state>", "tool: payment_state, pin: <make_payment>", "functions", "clash"),
+        ("protocol: mcp", "protocol: http", "upstream.idempotency.meta", "unknown_field"),
+        ("protocol: mcp", "protocol: ftp", "upstream.protocol", "wrong"),
+        ("kind: payee, desc", "in: query, kind: payee, desc", "functions.pay_by_tool.arguments.to.in", "wrong"),
+    ],
+)  # fmt: skip
+def test_a_manifest_over_tools_that_must_not_be_served_says_where(before: str, after: str, where: str, code: str) -> None:
+    text = tools_manifest_text(before=before, after=after)
+    manifest, findings = read(text.encode(), taken=(), takes_pattern=takes_pattern)
+    wrong = [(finding.where, finding.code) for finding in findings if not finding.note]
+    assert (manifest is None) == bool(wrong)
+    assert (where, code) in wrong, wrong
+
+
+def test_an_effect_that_nobody_could_ever_ask_about_is_not_served() -> None:
+    text = tools_manifest_text(before="honoured: true", after="honoured: false")
+    assert read(text.encode(), taken=(), takes_pattern=takes_pattern)[0] is not None
+    text = tools_manifest_text(before=STATUS, after="").replace("honoured: true", "honoured: false")
+    manifest, findings = read(text.encode(), taken=(), takes_pattern=takes_pattern)
+    assert manifest is None
+    assert [(item.where, item.code) for item in findings if not item.note] == [("functions.pause_card.effect", "unsafe")]

@@ -86,6 +86,7 @@ async def test_a_read_without_an_answer_is_unavailable_and_asked_once(tmp_path: 
             await read(made, "bill.txt")
         assert "Pay me" not in str(refused.value)
         assert len(made.bank.seen) == 1
+        assert "GET" not in made.bank.methods  # no channel on which the server could ask, or go on later
         assert await read(made, "notes/may.txt") == {"text": FILES["notes/may.txt"]}
 
 
@@ -102,8 +103,9 @@ async def test_a_result_with_an_error_is_a_refusal_where_the_manifest_says_so_an
         assert await made.core.status("key-1") == Declined("NARR")
 
 
-async def test_no_tool_is_called_before_the_list_was_read_and_nothing_was_sent_then(tmp_path: Path) -> None:
-    async with tools_composed(tmp_path, ToolBank(faults_of_lists=["500"] * 3)) as made:
+@pytest.mark.parametrize("fault", ["500", "elsewhere", "squeezed", "garbage", "half"])
+async def test_no_tool_is_called_before_the_list_was_read_and_nothing_was_sent_then(tmp_path: Path, fault: str) -> None:
+    async with tools_composed(tmp_path, ToolBank(faults_of_lists=[fault] * 3)) as made:
         with pytest.raises(CoreUnavailable):
             await made.send("pay_by_tool", PAY)
         with pytest.raises(CoreUnavailable):

@@ -54,6 +54,7 @@ MISSING: Mapping[str, list[str]] = {
     "evidence": ["audit", "evidence", "{}", "--rp-id", "bank.example", "--origin", "https://bank.example"],
     "a manifest": ["functions", "check", "{}"],
     "a description": ["functions", "import-openapi", "{}"],
+    "a list of tools": ["functions", "import-mcp", "{}"],
     "a manifest to list": ["functions", "list", "--functions", "{}"],
     "rules": ["policy", "check", "--rules", "{}"],
     "rules to test": ["policy", "test", "--rules", "{}"],
