@@ -180,6 +180,13 @@ async def no_runs(all_of: Assisted) -> bool:
     return bool(await wait_until(none))
 
 
+@pytest.mark.parametrize("why", ["length", "content_filter"])
+async def test_an_answer_that_was_cut_off_says_why(tmp_path: Path, why: str) -> None:
+    async with assisted(tmp_path / "data", Reply(text="So far so", finish=why)) as all_of:
+        answer = await chat(all_of).create(model="a-model", messages=HELLO)
+        assert (answer.choices[0].message.content, answer.choices[0].finish_reason) == ("So far so", why)
+
+
 async def test_who_hangs_up_ends_the_run(tmp_path: Path) -> None:
     begin = asyncio.Event()
     async with assisted(tmp_path / "data", Reply(text="Done.", begin=begin)) as all_of:

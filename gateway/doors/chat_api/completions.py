@@ -132,8 +132,10 @@ class ChatEvents:
             case "completed":
                 return self._end("stop", shown)
             case "incomplete":
-                filtered = (shown["incomplete_details"] or {}).get("reason") == "content_filter"
-                return self._end("content_filter" if filtered else "length", shown)
+                reason = (shown["incomplete_details"] or {}).get(
+                    "reason"
+                )  # a run has no word for an answer that its server filtered
+                return self._end("content_filter" if reason is None else "length", shown)
             case "failed" | "expired" | "cancelled":
                 self.is_over, self._error = True, _FAILED[what]
                 return _error(self._error) if self.is_streamed else b""
