@@ -139,6 +139,15 @@ async def by_chat(all_of: Assisted, case: Case) -> Told:
     return told
 
 
+async def by_responses(all_of: Assisted, case: Case) -> Told:
+    all_of.model.script = hostile(case)
+    tools: list[Any] = [{"type": "function", **function(name)["function"]} for name in FUNCTIONS]
+    answer = await all_of.client(all_of.token()).responses.create(model="m", input=case.says, tools=tools)
+    extension: Any = answer.model_extra
+    told: Told = extension["tellergate"]["calls"][2]
+    return told
+
+
 def mcp_client(all_of: Assisted, http: httpx2.AsyncClient) -> Client:
     return Client(streamable_http_client(f"{all_of.url}/mcp", http_client=http))
 
@@ -162,7 +171,13 @@ async def by_mcp(all_of: Assisted, case: Case) -> Told:
         return told
 
 
-DOORS: dict[str, Door] = {"function calls": by_function_calls, "a run": by_a_run, "chat": by_chat, "mcp": by_mcp}
+DOORS: dict[str, Door] = {
+    "function calls": by_function_calls,
+    "a run": by_a_run,
+    "chat": by_chat,
+    "responses": by_responses,
+    "mcp": by_mcp,
+}
 
 
 @pytest.mark.parametrize("door", DOORS)
