@@ -1,9 +1,12 @@
 """A run as a door begins it, listens to it, goes on with it and gives it up: the same for each API that is served over runs."""
 
-from contextlib import ExitStack
+import secrets
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
 from datetime import datetime
+from typing import Any
 
-from gateway.domain.errors import Fault, RequestFault
+from gateway.domain.errors import Fault, RequestFault, Unavailable
 from gateway.domain.principal import Principal
 from gateway.domain.states import RunState
 from gateway.doors.assistants_api.api import Api, missing
@@ -12,7 +15,8 @@ from gateway.doors.faults import too_often
 from gateway.doors.rest import Door
 from gateway.runs.broadcast import Listener, RunEvents
 from gateway.runs.loop import LEASE
-from gateway.runs.sealed_principal import going_on
+from gateway.runs.objects import new_id
+from gateway.runs.sealed_principal import acting, going_on
 from gateway.store.runs import OVER, CancelRun, OutputsMismatch, Run, StartRun, SubmitOutputs, TooManyRuns, begun
 from gateway.store.threads import Thread
 
@@ -26,6 +30,27 @@ def lease_for(api: Api, *, is_heard: bool) -> str | None:
     """Ours where there is room, or somebody listens here; None: whoever has room. RequestFault NO_MODEL."""
     pool = api.with_model()
     return pool.lease if is_heard or pool.has_room else None
+
+
+def new_run(
+    api: Api, door: Door, principal: Principal, body: Mapping[str, Any], *, assistant: str, thread: str, lease: str | None
+) -> Run:
+    """A run that is not written yet. `assistant`: who acts in it where no agent does; of an API that has none, the client. `body`: as a
+    run has it, with what is for us alone under `own`."""
+    id_, now = new_id("run"), door.clock()
+    return Run(
+        id=id_,
+        thread=thread,
+        customer=principal.customer,
+        assistant=assistant,
+        state=RunState.QUEUED,
+        created=now,
+        expires=now + api.lifetime,
+        lease=lease,
+        principal=api.seal.seal(acting(principal, assistant), id_),
+        body={**body, "own": {"trace": secrets.token_hex(16), **body.get("own", {})}},
+        metadata={},
+    )
 
 
 def listening(api: Api, door: Door, run: Run, events: RunEvents, stack: ExitStack) -> Listener:
@@ -70,6 +95,23 @@ def goes_on(api: Api, run: Run, principal: Principal) -> bytes:
     return api.seal.seal(who, run.id)
 
 
+def submitting(
+    api: Api, door: Door, principal: Principal, run: Run, outputs: Mapping[str, str], *, lease: str | None
+) -> SubmitOutputs:
+    """These outputs for a run that waits for them, from now on. RequestFault as `goes_on`."""
+    now = door.clock()
+    return SubmitOutputs(
+        customer=run.customer,
+        thread=run.thread,
+        run=run.id,
+        outputs=outputs,
+        principal=goes_on(api, run, principal),
+        lease=lease,
+        at=now,
+        due=due(now, lease),
+    )
+
+
 async def submitted(api: Api, item: SubmitOutputs) -> Run:
     """The run with the app's outputs; to be `taken_up`. RequestFault."""
     return as_submitted(await api.book.write(item))
@@ -90,6 +132,12 @@ async def cancelled(api: Api, customer: str, thread: str, run: str, at: datetime
     if found is not None and found.state is RunState.CANCELLING and api.pool is not None:
         api.pool.cancelled(run)
     return found
+
+
+async def given_up(api: Api, door: Door, run: Run) -> None:
+    """Cancel a run of which nobody will hear any more. What it asked the customer to confirm stays, and is done when they do."""
+    with suppress(Unavailable):  # it expires
+        await cancelled(api, run.customer, run.thread, run.id, door.clock())
 
 
 def _unexpected(mismatch: OutputsMismatch) -> str:

@@ -1,7 +1,6 @@
 """Runs and their steps, `/v1/threads/{id}/runs`: with a token of the scope `threads`. The model acts in them, never the customer."""
 
 import re
-import secrets
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -41,16 +40,15 @@ from gateway.doors.assistants_api.streamed import Streamed
 from gateway.doors.assistants_api.threads import adding_of, labelled, opening_of, thread_of
 from gateway.doors.bodies import json_answer
 from gateway.doors.rest import Door, HotRoute
-from gateway.doors.running import cancelled, due, goes_on, lease_for, listening, submitted, taken_up, written
+from gateway.doors.running import cancelled, due, lease_for, listening, new_run, submitted, submitting, taken_up, written
 from gateway.doors.schemas import body_of
 from gateway.runs import objects
 from gateway.runs.broadcast import AssistantsEvents
-from gateway.runs.objects import RUN_FIELDS, new_id
-from gateway.runs.sealed_principal import acting
+from gateway.runs.objects import RUN_FIELDS
 from gateway.store import runs, steps
 from gateway.store.pages import PageRequest
 from gateway.store.resources import replaced
-from gateway.store.runs import Run, StartRun, SubmitOutputs
+from gateway.store.runs import Run, StartRun
 from gateway.store.threads import CreateThread, SetMetadata, Thread
 
 POLL_AFTER = "openai-poll-after-ms"
@@ -177,60 +175,49 @@ def _mount_steps(app: FastAPI, door: Door, api: Api) -> None:
 async def _create(api: Api, thread: str, include: Include, *rest: Any) -> Response:
     door, request, principal = rest
     api.bounded(door, principal)
-    new_run = await body_as(NewRun, request)
-    run = await _new(api, door, principal, new_run, thread)
+    wanted = await body_as(NewRun, request)
+    run = await _new(api, door, principal, wanted, thread)
     if include:
         own: dict[str, Any] = {**objects.own_of(run), "include": include}
         run = replace(run, body={**run.body, "own": own})
-    more = new_run.additional_messages or []
+    more = wanted.additional_messages or []
     asked = await asked_of_messages(api, door, principal, more, inside="additional_messages[{}].")
     messages = await adding_of(api, door, principal, more)
     starting = StartRun(run, due(run.created, run.lease), api.runs_most, messages, attachments=asked.attachments)
-    return await _started(api, door, starting, asked, stream=bool(new_run.stream))
+    return await _started(api, door, starting, asked, stream=bool(wanted.stream))
 
 
 async def _create_both(api: Api, door: Door, request: Request, principal: Principal) -> Response:
     api.bounded(door, principal)
-    new_run = await body_as(NewThreadAndRun, request)
-    opening, asked = await opening_of(api, door, principal, new_run.thread or NewThread(), "thread.")
-    run = await _new(api, door, principal, new_run, opening.id)
+    wanted = await body_as(NewThreadAndRun, request)
+    opening, asked = await opening_of(api, door, principal, wanted.thread or NewThread(), "thread.")
+    run = await _new(api, door, principal, wanted, opening.id)
     starting = StartRun(run, due(run.created, run.lease), api.runs_most, opening=opening)
-    return await _started(api, door, starting, asked, stream=bool(new_run.stream))
+    return await _started(api, door, starting, asked, stream=bool(wanted.stream))
 
 
-async def _new(api: Api, door: Door, principal: Principal, new_run: NewRun | NewThreadAndRun, thread: str) -> Run:
+async def _new(api: Api, door: Door, principal: Principal, wanted: NewRun | NewThreadAndRun, thread: str) -> Run:
     """A run that is not written yet; ours already if there is room, or somebody will listen."""
-    lease = lease_for(api, is_heard=bool(new_run.stream))
-    assistant = await assistant_of(api, principal, new_run.assistant_id)
-    tools_checked(api, new_run.tools or [])
+    lease = lease_for(api, is_heard=bool(wanted.stream))
+    assistant = await assistant_of(api, principal, wanted.assistant_id)
+    tools_checked(api, wanted.tools or [])
     resources: Any = assistant.body.get(RESOURCES)
-    if isinstance(new_run, NewThreadAndRun) and new_run.tool_resources is not None:
-        resources = replaced(resources, (await asked_of_thread(api, door, principal, new_run.tool_resources)).resources)
-    given = {name: value for name, value in plain(new_run).items() if value is not None}
+    if isinstance(wanted, NewThreadAndRun) and wanted.tool_resources is not None:
+        resources = replaced(resources, (await asked_of_thread(api, door, principal, wanted.tool_resources)).resources)
+    given = {name: value for name, value in plain(wanted).items() if value is not None}
     body: dict[str, Any] = {**RUN_FIELDS}
     body |= {name: value for name, value in assistant.body.items() if name in RUN_FIELDS and value is not None}
     body |= {name: value for name, value in given.items() if name in RUN_FIELDS}
     body["truncation_strategy"] = {"last_messages": None, **body["truncation_strategy"]}
-    if (more := getattr(new_run, "additional_instructions", None)) is not None:
+    if (more := getattr(wanted, "additional_instructions", None)) is not None:
         body["instructions"] = f"{body['instructions']}\n\n{more}" if body["instructions"] else more
     run_tools_checked(api, body)
     if api.stand_in:  # a run never says that another model answered
         body["model"] = api.stand_in
-    body["own"] = {"trace": secrets.token_hex(16), **({"resources": resources} if resources else {})}
-    id_, now = new_id("run"), door.clock()
-    return Run(
-        id=id_,
-        thread=thread,
-        customer=principal.customer,
-        assistant=assistant.id,
-        state=RunState.QUEUED,
-        created=now,
-        expires=now + api.lifetime,
-        lease=lease,
-        principal=api.seal.seal(acting(principal, assistant.id), id_),
-        body=body,
-        metadata=metadata_of(new_run.metadata),
-    )
+    if resources:
+        body["own"] = {"resources": resources}
+    run = new_run(api, door, principal, body, assistant=assistant.id, thread=thread, lease=lease)
+    return replace(run, metadata=metadata_of(wanted.metadata))
 
 
 async def _started(api: Api, door: Door, starting: StartRun, asked: AskedResources, *, stream: bool) -> Response:
@@ -288,22 +275,13 @@ async def _submit(api: Api, thread: str, id_: str, *rest: Any) -> Response:
     outputs = {tool_output.tool_call_id: tool_output.output for tool_output in outputs_given.tool_outputs}
     if len(outputs) < len(outputs_given.tool_outputs):
         raise RequestFault(Fault.OUTPUTS_NOT_EXPECTED, "tool_outputs: must have one output for each call", param="tool_outputs")
-    lease, now = lease_for(api, is_heard=bool(outputs_given.stream)), door.clock()
+    lease = lease_for(api, is_heard=bool(outputs_given.stream))
     before = await _found(api, principal, thread, id_)
-    item = SubmitOutputs(
-        customer=principal.customer,
-        thread=thread,
-        run=id_,
-        outputs=outputs,
-        principal=goes_on(api, before, principal),
-        lease=lease,
-        at=now,
-        due=due(now, lease),
-    )
+    item = submitting(api, door, principal, before, outputs, lease=lease)
     with ExitStack() as stack:
         listener = listening(api, door, before, _EVENTS, stack) if outputs_given.stream else None
         run = await submitted(api, item)
-        taken_up(api, run, now)
+        taken_up(api, run, item.at)
         if listener is not None:
             events = [_EVENTS.told(f"thread.run.{run.state}", objects.run(run))]
             if not run.is_active:

@@ -1,5 +1,7 @@
 """The answer that is the events of a run."""
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from typing import Any
 
@@ -26,3 +28,17 @@ class Streamed(StreamingResponse):
             yield item
         async for item in listener.stream():
             yield item
+
+
+class StreamedInForeground(Streamed):
+    """Who hangs up wants no answer any more: `let_go` is called at the end, however it came to it."""
+
+    def __init__(self, first: list[bytes], listener: Listener, listening: ExitStack, let_go: Callable[[], Awaitable[None]]) -> None:
+        super().__init__(first, listener, listening)
+        self._let_go = let_go
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await asyncio.shield(self._let_go())

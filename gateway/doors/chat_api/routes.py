@@ -4,25 +4,19 @@ A request that ends with the outputs of calls which a run waits for goes on with
 begins a new one over what the client resends. None of it but the newest user message can be the customer's word.
 """
 
-import asyncio
-import contextlib
-import secrets
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from pydantic import BaseModel, ConfigDict
-from starlette.types import Receive, Scope, Send
 
-from gateway.domain.errors import Unavailable
 from gateway.domain.principal import SCOPE_THREADS, Principal
-from gateway.domain.states import RunState
 from gateway.doors.assistants_api.api import Api, body_as, metadata_of, plain, responses_of
 from gateway.doors.assistants_api.resources import AskedResources, run_tools_checked, tools_checked
-from gateway.doors.assistants_api.streamed import Streamed
+from gateway.doors.assistants_api.streamed import StreamedInForeground
 from gateway.doors.assistants_api.threads import thread_of
 from gateway.doors.bodies import json_answer
 from gateway.doors.chat_api.completions import ChatEvents
@@ -30,13 +24,12 @@ from gateway.doors.chat_api.schemas import ChatCompletionRequest
 from gateway.doors.chat_api.transcript import Transcript, transcript_of
 from gateway.doors.resent import Resent
 from gateway.doors.rest import Door
-from gateway.doors.running import cancelled, due, goes_on, lease_for, listening, submitted, taken_up, written
+from gateway.doors.running import due, given_up, lease_for, listening, new_run, submitted, submitting, taken_up, written
 from gateway.doors.schemas import ErrorBody, body_of
 from gateway.runs.broadcast import Listener
 from gateway.runs.objects import RUN_FIELDS, new_id, seconds
-from gateway.runs.sealed_principal import acting
 from gateway.store import runs
-from gateway.store.runs import Run, StartRun, SubmitOutputs
+from gateway.store.runs import Run, StartRun
 from gateway.store.threads import CreateThread
 
 
@@ -107,22 +100,16 @@ async def _begin(asked: _Asked) -> Response:
 
 
 async def _go_on(asked: _Asked, run: Run, outputs: Mapping[str, str]) -> Response:
-    api, door, now, lease = asked.api, asked.door, asked.door.clock(), lease_for(asked.api, is_heard=True)
-    item = SubmitOutputs(
-        customer=run.customer,
-        thread=run.thread,
-        run=run.id,
-        outputs=outputs,
-        principal=goes_on(api, run, asked.principal),
-        lease=lease,
-        at=now,
-        due=due(now, lease),
-    )
+    api, door = asked.api, asked.door
+    item = submitting(api, door, asked.principal, run, outputs, lease=lease_for(api, is_heard=True))
     answer = _Answer(api, door, run, _events(asked.body, run))
     with ExitStack() as stack:
         listener = listening(api, door, run, answer.events, stack)
         answer.events.conversation = (await thread_of(api, asked.principal, run.thread)).conversation
-        taken_up(api, await submitted(api, item), now)
+        going_on = await submitted(api, item)
+        taken_up(api, going_on, item.at)
+        if not going_on.is_active:  # its answer went to whoever brought the same outputs before
+            listener.break_off()
         return await answer.given(listener, stack)
 
 
@@ -137,21 +124,8 @@ def _run(asked: _Asked) -> Run:
     run_tools_checked(api, body)
     if api.stand_in:  # an answer never says that another model gave it
         body["model"] = api.stand_in
-    body["own"] = {"trace": secrets.token_hex(16)}
-    id_, now = new_id("run"), asked.door.clock()
-    return Run(
-        id=id_,
-        thread=new_id("thread"),
-        customer=asked.principal.customer,
-        assistant=asked.principal.client,
-        state=RunState.QUEUED,
-        created=now,
-        expires=now + api.lifetime,
-        lease=lease,
-        principal=api.seal.seal(acting(asked.principal, asked.principal.client), id_),
-        body=body,
-        metadata=metadata_of(request.metadata),
-    )
+    run = new_run(api, asked.door, asked.principal, body, assistant=asked.principal.client, thread=new_id("thread"), lease=lease)
+    return replace(run, metadata=metadata_of(request.metadata))
 
 
 def _resent(asked: _Asked) -> Resent:
@@ -180,30 +154,13 @@ class _Answer:
 
     async def given(self, listener: Listener, stack: ExitStack) -> Response:
         if self.events.is_streamed:
-            return _ChatStreamed([self.events.begun()], listener, stack.pop_all(), self)
+            return StreamedInForeground([self.events.begun()], listener, stack.pop_all(), self.let_go)
         async for _ in listener.stream():
             pass
         await self.let_go()
         return json_answer(self.events.completion())
 
     async def let_go(self) -> None:
-        """Cancel the run if nobody will hear of it any more: it waits for the customer, or its client has hung up. What it asked the
-        customer to confirm stays, and is done when they do."""
-        if self.events.is_over and not self.events.is_left:
-            return
-        with contextlib.suppress(Unavailable):  # it expires
-            await cancelled(self.api, self.run.customer, self.run.thread, self.run.id, self.door.clock())
-
-
-class _ChatStreamed(Streamed):
-    """Who hangs up wants no answer any more: the run ends, once a call that is under way has."""
-
-    def __init__(self, first: list[bytes], listener: Listener, kept: ExitStack, answer: _Answer) -> None:
-        super().__init__(first, listener, kept)
-        self._answer = answer
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            await asyncio.shield(self._answer.let_go())
+        """Give the run up if nobody will hear of it any more: it waits for the customer, or its client has hung up."""
+        if not self.events.is_over or self.events.is_left:
+            await given_up(self.api, self.door, self.run)

@@ -4,25 +4,21 @@ Where the response that is followed is not the newest of its thread, or waits fo
 with what stood there, told as what a client resends.
 """
 
-import asyncio
-import contextlib
-import secrets
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fastapi import Request, Response
-from starlette.types import Receive, Scope, Send
 
-from gateway.domain.errors import Fault, RequestFault, Unavailable
+from gateway.domain.errors import Fault, RequestFault
 from gateway.domain.principal import Principal
 from gateway.domain.states import RunState
 from gateway.domain.strict_json import Json
 from gateway.doors.assistants_api.api import Api, body_as, metadata_of
 from gateway.doors.assistants_api.resources import AskedResources, run_tools_checked, tools_checked
 from gateway.doors.assistants_api.schemas import TEXT_MOST, NewMessage
-from gateway.doors.assistants_api.streamed import Streamed
+from gateway.doors.assistants_api.streamed import StreamedInForeground
 from gateway.doors.assistants_api.threads import thread_of
 from gateway.doors.assistants_api.tool_schemas import FunctionDefinition, FunctionTool
 from gateway.doors.bodies import json_answer
@@ -34,13 +30,12 @@ from gateway.doors.responses_api.reading import referenced_items
 from gateway.doors.responses_api.schemas import ResponseRequest, SchemaFormat
 from gateway.doors.responses_api.shown import asked_body
 from gateway.doors.rest import Door
-from gateway.doors.running import as_started, as_submitted, cancelled, due, goes_on, lease_for, listening, taken_up
+from gateway.doors.running import as_started, as_submitted, due, given_up, lease_for, listening, new_run, submitting, taken_up
 from gateway.runs.broadcast import Listener
 from gateway.runs.objects import RUN_FIELDS, new_id, own_of
-from gateway.runs.sealed_principal import acting
 from gateway.store import responses, runs
 from gateway.store.responses import NotTheNewest, ResponseState, StartResponse, StoredResponse, SubmitResponse
-from gateway.store.runs import OutputsMismatch, Run, StartRun, SubmitOutputs
+from gateway.store.runs import OutputsMismatch, Run, StartRun
 from gateway.store.threads import AddMessage, CreateThread
 
 
@@ -170,17 +165,8 @@ async def _started(asked: _Asked, thread: str, history: tuple[Entry, ...], openi
 
 
 async def _go_on(asked: _Asked, run: Run, outputs: Mapping[str, str]) -> Response:
-    api, door, now, lease = asked.api, asked.door, asked.door.clock(), asked.lease
-    item = SubmitOutputs(
-        customer=run.customer,
-        thread=run.thread,
-        run=run.id,
-        outputs=outputs,
-        principal=goes_on(api, run, asked.principal),
-        lease=lease,
-        at=now,
-        due=due(now, lease),
-    )
+    api, door = asked.api, asked.door
+    item = submitting(api, door, asked.principal, run, outputs, lease=asked.lease)
     response, events = _response(asked, run)
     events.conversation = (await thread_of(api, asked.principal, run.thread)).conversation
     answer = _Answer(api, door, run, events, asked.is_background)
@@ -189,7 +175,7 @@ async def _go_on(asked: _Asked, run: Run, outputs: Mapping[str, str]) -> Respons
         written = await api.book.write(SubmitResponse(item, response, await _further(asked, run)))
         if isinstance(written, OutputsMismatch):
             raise RequestFault(Fault.OUTPUTS_NOT_EXPECTED, _NOT_EXPECTED, param="input")
-        taken_up(api, as_submitted(written), now)
+        taken_up(api, as_submitted(written), item.at)
         return await answer.given(listener, stack)
 
 
@@ -222,21 +208,8 @@ def _run(asked: _Asked, thread: str) -> Run:
         choice = request.tool_choice
         body["tool_choice"] = choice if isinstance(choice, str) else {"type": "function", "function": {"name": choice.name}}
     run_tools_checked(api, body)
-    body["own"] = {"trace": secrets.token_hex(16)}
-    id_, now = new_id("run"), asked.door.clock()
-    return Run(
-        id=id_,
-        thread=thread,
-        customer=asked.principal.customer,
-        assistant=asked.principal.client,
-        state=RunState.QUEUED,
-        created=now,
-        expires=now + api.lifetime,
-        lease=asked.lease,
-        principal=api.seal.seal(acting(asked.principal, asked.principal.client), id_),
-        body=body,
-        metadata=metadata_of(request.metadata),
-    )
+    run = new_run(api, asked.door, asked.principal, body, assistant=asked.principal.client, thread=thread, lease=asked.lease)
+    return replace(run, metadata=metadata_of(request.metadata))
 
 
 def _defined(tool: FunctionDefinition) -> dict[str, Any]:
@@ -282,33 +255,16 @@ class _Answer:
         if listener is None:
             return json_answer(self.events.at_first())
         if self.events.is_streamed:
-            return _ResponseStreamed([self.events.begun()], listener, stack.pop_all(), self)
+            return StreamedInForeground([self.events.begun()], listener, stack.pop_all(), self.let_go)
         async for _ in listener.stream():
             pass
         await self.let_go()
         return json_answer(self.events.response())
 
     async def let_go(self) -> None:
-        """Cancel the run if nobody will hear of it any more: its client has hung up. What it asked the customer to confirm stays, and is
-        done when they do."""
-        if self.is_background or (self.events.is_over and not self.events.ends_run):
-            return
-        with contextlib.suppress(Unavailable):  # it expires
-            await cancelled(self.api, self.run.customer, self.run.thread, self.run.id, self.door.clock())
-
-
-class _ResponseStreamed(Streamed):
-    """Who hangs up on a response in the foreground wants no answer any more: the run ends, once a call that is under way has."""
-
-    def __init__(self, first: list[bytes], listener: Listener, kept: ExitStack, answer: _Answer) -> None:
-        super().__init__(first, listener, kept)
-        self._answer = answer
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            await asyncio.shield(self._answer.let_go())
+        """Give the run up if nobody will hear of it any more: its client has hung up on a response in the foreground."""
+        if not self.is_background and (not self.events.is_over or self.events.ends_run):
+            await given_up(self.api, self.door, self.run)
 
 
 def _wrong(field: str, why: str) -> RequestFault:

@@ -97,6 +97,7 @@ async def test_a_successor_is_the_same_tree_and_all_of_it_goes_on(log: Log, cloc
     assert not verify.verify(
         whole, trust=json.dumps({k: v for k, v in json.loads(trust).items() if k != "predecessors"}).encode()
     ).good
+    await made.transactions.close()
 
 
 async def stamped(log: Log) -> None:
@@ -125,6 +126,7 @@ async def test_the_record_says_what_is_known_of_the_lost(log: Log, clock: Clock)
     assert (facts["known_size"], facts["lost_from"], facts["lost_until"]) == (size + 3, size, size + 3)
     assert facts["known_note"] == lost.note
     assert facts["requested_by"] == "ada"
+    await made.transactions.close()
 
 
 async def test_nothing_is_done_where_nothing_is_lost_or_the_log_moved(log: Log, clock: Clock) -> None:
@@ -303,6 +305,7 @@ async def test_neither_verifier_takes_a_wrong_range_or_a_leaf_on_the_wrong_side(
     for at, lie in lies:
         told = verify.verify(forged(made, raw, at, lie), trust=json.dumps(trust).encode())
         assert any(f"record {at}: log:" in what for _, what in told.findings), (at, lie, told.findings)
+    await made.transactions.close()
 
 
 def forged(log: Log, raw: bytes, at: int, lie: dict[str, Any]) -> bytes:
@@ -326,6 +329,7 @@ async def test_the_first_record_must_say_it_where_the_log_is_opened(log: Log, cl
         said = sign_checkpoint(Checkpoint(*note, bytes(32)), made.signers.log_keys(note[0], at_s), at_s)
         with pytest.raises(NoteInvalid, match="never had"):
             made.lineage.verify(made.signers, said)
+    await made.transactions.close()
 
 
 async def test_a_transaction_that_fails_leaves_the_log_as_it_was(log: Log, clock: Clock) -> None:
