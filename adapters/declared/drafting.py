@@ -117,7 +117,7 @@ def _integer(value: Plain) -> object:
     return value if isinstance(value, int) and not isinstance(value, bool) else OPEN
 
 
-def mapping(value: Plain) -> Mapping[str, Plain]:
+def mapping(value: object) -> Mapping[str, Plain]:
     """The value if it is one, else an empty one."""
     return value if isinstance(value, Mapping) else {}
 

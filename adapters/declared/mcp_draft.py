@@ -92,8 +92,8 @@ def _function(definition: Mapping[str, object]) -> tuple[Draft, list[str]]:
     name, pin = str(definition.get("name")), digest_of(definition)
     if TOOL_NAME.fullmatch(name) is None:
         raise NotATool("its name is none that a manifest takes")
-    schema: Mapping[str, Plain] = mapping(definition.get("inputSchema"))  # type: ignore[arg-type]
-    answer: Mapping[str, Plain] = mapping(definition.get("outputSchema"))  # type: ignore[arg-type]
+    schema: Mapping[str, Plain] = mapping(definition.get("inputSchema"))
+    answer: Mapping[str, Plain] = mapping(definition.get("outputSchema"))
     if schema.get("type") != "object":
         raise NotATool("it takes no object")
     if _HEADER in json.dumps(schema):

@@ -151,7 +151,8 @@ class Deleted(BaseModel):
     deleted: Literal[True]
 
 
-def responses_of(model: type[BaseModel], *, runs: bool = False) -> dict[int | str, dict[str, object]]:
-    """What OpenAPI says of an operation's answers. `runs`: it needs a model."""
-    no_model: dict[int | str, dict[str, object]] = {501: {"model": schemas.ErrorBody, "description": "The request was not taken"}}
-    return {**answers(model), **(no_model if runs else {})}
+def responses_of(model: type[BaseModel], *, runs: bool = False, is_waited_for: bool = False) -> dict[int | str, dict[str, object]]:
+    """What OpenAPI says of an operation's answers. `runs`: it needs a model. `is_waited_for`: a run ends before the answer."""
+    not_taken: dict[str, object] = {"model": schemas.ErrorBody, "description": "The request was not taken"}
+    not_answered: dict[str, object] = {"model": schemas.ErrorBody, "description": "The request was not answered"}
+    return {**answers(model), **({501: not_taken} if runs else {}), **({424: not_answered} if is_waited_for else {})}

@@ -57,6 +57,23 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+class Echoed(BaseModel):
+    """What a client got from a server and sends back, with whatever else that server told it."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
+
+
+class IgnoredOptions(_Strict):
+    """What requests for an answer may say, and what changes nothing here: who asks, and how their model's server keeps what it read."""
+
+    user: Text | None = None
+    safety_identifier: Text | None = None
+    prompt_cache_key: Text | None = None
+    prompt_cache_retention: Text | None = None
+    prompt_cache_options: dict[str, object] | None = None
+    service_tier: Text | None = None
+
+
 class AutoChunking(_Strict):
     """800 tokens, of which 400 are repeated."""
 

@@ -25,7 +25,7 @@ from gateway.doors.chat_api.transcript import Transcript, transcript_of
 from gateway.doors.resent import Resent
 from gateway.doors.rest import Door
 from gateway.doors.running import due, given_up, lease_for, listening, new_run, submitted, submitting, taken_up, written
-from gateway.doors.schemas import ErrorBody, body_of
+from gateway.doors.schemas import body_of
 from gateway.runs.broadcast import Listener
 from gateway.runs.objects import RUN_FIELDS, new_id, seconds
 from gateway.store import runs
@@ -44,16 +44,14 @@ class ChatCompletion(BaseModel):
     model: str
 
 
-_RESPONSES: dict[int | str, dict[str, object]] = {
-    **responses_of(ChatCompletion, runs=True),
-    424: {"model": ErrorBody, "description": "The request was not answered"},
-}
-
-
 def mount(app: FastAPI, door: Door, api: Api) -> None:
     """Put these routes into the application."""
 
-    @app.post("/v1/chat/completions", responses=_RESPONSES, openapi_extra=body_of(ChatCompletionRequest))
+    @app.post(
+        "/v1/chat/completions",
+        responses=responses_of(ChatCompletion, runs=True, is_waited_for=True),
+        openapi_extra=body_of(ChatCompletionRequest),
+    )
     async def create_chat_completion(request: Request) -> Response:
         """Answer a conversation.
 

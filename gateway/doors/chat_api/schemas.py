@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from gateway.doors.assistants_api.common_schemas import Id, Metadata, Text, of_types, only
+from gateway.doors.assistants_api.common_schemas import Echoed, Id, IgnoredOptions, Metadata, Text, of_types, only
 from gateway.doors.assistants_api.schemas import (
     OUTPUT_MOST,
     PARTS_MOST,
@@ -31,22 +31,16 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class _Echoed(BaseModel):
-    """What a client got from a server and sends back, with whatever else that server told it."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
-
-
 ToolText = Annotated[Text, StringConstraints(max_length=OUTPUT_MOST)]
 MessageText = Annotated[Text, StringConstraints(max_length=TEXT_MOST)]
 
 
-class ChatText(_Echoed):
+class ChatText(Echoed):
     type: Literal["text"]
     text: MessageText
 
 
-class ChatRefusal(_Echoed):
+class ChatRefusal(Echoed):
     type: Literal["refusal"]
     refusal: MessageText
 
@@ -72,18 +66,18 @@ class UserMessage(_Strict):
     name: Text | None = None
 
 
-class CalledFunction(_Echoed):
+class CalledFunction(Echoed):
     name: Annotated[Text, StringConstraints(min_length=1, max_length=128)]
     arguments: ToolText
 
 
-class EchoedCall(_Echoed):
+class EchoedCall(Echoed):
     id: Id
     type: Literal["function"] = "function"
     function: CalledFunction
 
 
-class AssistantMessage(_Echoed):
+class AssistantMessage(Echoed):
     role: Literal["assistant"]
     content: MessageText | Annotated[list[SaidPart], Field(max_length=PARTS_MOST)] | None = None
     tool_calls: Annotated[list[Annotated[EchoedCall, of_types("function")]], Field(max_length=CALLS_MOST)] | None = None
@@ -91,7 +85,7 @@ class AssistantMessage(_Echoed):
     audio: Annotated[None, only()] = None
 
 
-class ToolMessage(_Echoed):
+class ToolMessage(Echoed):
     role: Literal["tool"]
     tool_call_id: Id
     content: ToolText | Annotated[list[Annotated[ChatText, of_types("text")]], Field(max_length=PARTS_MOST)]
@@ -100,7 +94,7 @@ class ToolMessage(_Echoed):
 Message = Annotated[InstructionMessage | UserMessage | AssistantMessage | ToolMessage, Field(discriminator="role")]
 
 
-class StreamOptions(_Echoed):
+class StreamOptions(Echoed):
     include_usage: bool | None = None
 
 
@@ -118,7 +112,7 @@ def _no_legacy(value: Any) -> Any:
     return value
 
 
-class ChatCompletionRequest(_Strict):
+class ChatCompletionRequest(IgnoredOptions):
     """`tellergate`: ours, beside what the API has."""
 
     model: ModelName
@@ -154,12 +148,6 @@ class ChatCompletionRequest(_Strict):
     function_call: Annotated[object, BeforeValidator(_no_legacy)] = None
 
     seed: int | None = None
-    user: Text | None = None
-    safety_identifier: Text | None = None
-    prompt_cache_key: Text | None = None
-    prompt_cache_retention: Text | None = None
-    prompt_cache_options: dict[str, object] | None = None
-    service_tier: Text | None = None
     verbosity: Text | None = None
 
 

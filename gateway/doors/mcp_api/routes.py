@@ -1,6 +1,6 @@
 """`POST /mcp` (Streamable HTTP), with a token of the scope `function_calls`. One JSON answer for each request; there are no sessions."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from fastapi import FastAPI, Request, Response
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.domain.errors import Fault, RequestFault
 from gateway.domain.principal import SCOPE_CALLS, Credentials, Identity, NotAuthenticated, Principal
@@ -68,7 +68,7 @@ class _ScopedIdentity:
 class _Passed(Response):
     """What the transport answers, with the headers that were given to this."""
 
-    def __init__(self, handle: Callable[..., object]) -> None:
+    def __init__(self, handle: ASGIApp) -> None:
         super().__init__()
         self.raw_headers = []
         self._handle = handle
@@ -79,4 +79,4 @@ class _Passed(Response):
                 message = {**message, "headers": [*message["headers"], *self.raw_headers, (b"cache-control", b"no-store")]}
             await send(message)
 
-        await self._handle(scope, receive, with_headers)  # type: ignore[misc]
+        await self._handle(scope, receive, with_headers)

@@ -19,6 +19,7 @@ from mcp.server.caching import CacheHint
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 
+from gateway.calls.catalogue import schema_hash
 from gateway.calls.output import output_text, result_item
 from gateway.domain.errors import MESSAGES, Code, Fault, RequestFault, Unavailable
 from gateway.domain.principal import Principal
@@ -164,8 +165,7 @@ class McpTools:
         """A client that pins definitions is not served by another one."""
         pinned = _meta(context).get(HASH)
         found = next((function for function in self.door.functions if function.name == name), None)
-        tool_meta: Any = {} if found is None or pinned is None else tool_of(found).meta
-        if pinned is None or tool_meta.get(HASH) == pinned:
+        if pinned is None or (found is not None and schema_hash(found) == pinned):
             return None
         return _failed("The definition of this tool has changed: list the tools again.")
 

@@ -12,7 +12,7 @@ from gateway.doors.assistants_api.common_schemas import Id
 from gateway.doors.responses_api import creating, reading
 from gateway.doors.responses_api.schemas import ResponseRequest
 from gateway.doors.rest import Door
-from gateway.doors.schemas import ConversationAnswer, ConversationId, ErrorBody, body_of
+from gateway.doors.schemas import ConversationAnswer, ConversationId, body_of
 from gateway.store.pages import PageRequest
 
 
@@ -38,11 +38,6 @@ class ItemPage(BaseModel):
     has_more: bool
 
 
-_CREATED: dict[int | str, dict[str, object]] = {
-    **responses_of(ResponseAnswer, runs=True),
-    424: {"model": ErrorBody, "description": "The request was not answered"},
-}
-
 Limit = Annotated[int, Query(ge=1, le=100)]
 Cursor = Annotated[str | None, Query(max_length=64)]
 Order = Literal["asc", "desc"]
@@ -55,7 +50,11 @@ def mount(app: FastAPI, door: Door, api: Api) -> None:
 
 
 def _mount_responses(app: FastAPI, door: Door, api: Api) -> None:
-    @app.post("/v1/responses", responses=_CREATED, openapi_extra=body_of(ResponseRequest))
+    @app.post(
+        "/v1/responses",
+        responses=responses_of(ResponseAnswer, runs=True, is_waited_for=True),
+        openapi_extra=body_of(ResponseRequest),
+    )
     async def create_response(request: Request) -> Response:
         """Create a response.
 

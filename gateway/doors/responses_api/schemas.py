@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from gateway.doors.assistants_api.common_schemas import Id, Metadata, Text, of_types, only
+from gateway.doors.assistants_api.common_schemas import Echoed, Id, IgnoredOptions, Metadata, Text, of_types, only
 from gateway.doors.assistants_api.schemas import (
     OUTPUT_MOST,
     PARTS_MOST,
@@ -31,28 +31,22 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class _Echoed(BaseModel):
-    """What a client got from a server and sends back, with whatever else that server told it."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
-
-
 ItemText = Annotated[Text, StringConstraints(max_length=TEXT_MOST)]
 OutputText = Annotated[Text, StringConstraints(max_length=OUTPUT_MOST)]
 CallName = Annotated[Text, StringConstraints(min_length=1, max_length=128)]
 
 
-class InputText(_Echoed):
+class InputText(Echoed):
     type: Literal["input_text", "output_text"]
     text: ItemText
 
 
-class InputRefusal(_Echoed):
+class InputRefusal(Echoed):
     type: Literal["refusal"]
     refusal: ItemText
 
 
-class InputImage(_Echoed):
+class InputImage(Echoed):
     """Either a URL (`https` on a host that the bank allows, or `data:`) or a file of the customer's, or of their client's."""
 
     type: Literal["input_image"]
@@ -65,7 +59,7 @@ _PARTS = ("input_text", "output_text", "refusal", "input_image")
 Part = Annotated[Annotated[InputText | InputRefusal | InputImage, Field(discriminator="type")], of_types(*_PARTS)]
 
 
-class InputMessage(_Echoed):
+class InputMessage(Echoed):
     """`system` and `developer` count as instructions, also of what follows. The newest of `user`, under the customer's own token with
     `customer_words`, is the customer's word; no other is."""
 
@@ -74,20 +68,20 @@ class InputMessage(_Echoed):
     content: ItemText | Annotated[list[Part], Field(max_length=PARTS_MOST)]
 
 
-class InputFunctionCall(_Echoed):
+class InputFunctionCall(Echoed):
     type: Literal["function_call"]
     call_id: Id
     name: CallName
     arguments: OutputText
 
 
-class InputFunctionOutput(_Echoed):
+class InputFunctionOutput(Echoed):
     type: Literal["function_call_output"]
     call_id: Id
     output: OutputText | Annotated[list[Annotated[InputText, of_types("input_text")]], Field(max_length=PARTS_MOST)]
 
 
-class InputServerCall(_Echoed):
+class InputServerCall(Echoed):
     """A call that the gateway did, as an earlier answer showed it: to be told to the model, and nothing else."""
 
     type: Literal["mcp_call"]
@@ -97,7 +91,7 @@ class InputServerCall(_Echoed):
     output: OutputText | None = None
 
 
-class InputReasoning(_Echoed):
+class InputReasoning(Echoed):
     """Changes nothing."""
 
     type: Literal["reasoning"]
@@ -154,7 +148,7 @@ class TextOptions(_Strict):
     verbosity: Literal["low", "medium", "high"] | None = None
 
 
-class ReasoningOptions(_Echoed):
+class ReasoningOptions(Echoed):
     effort: Effort | None = None
 
 
@@ -177,7 +171,7 @@ def _ignorable(value: Any) -> Any:
     return value
 
 
-class ResponseRequest(_Strict):
+class ResponseRequest(IgnoredOptions):
     """`tellergate`: ours, beside what the API has."""
 
     model: ModelName
@@ -209,12 +203,6 @@ class ResponseRequest(_Strict):
     background_options: Annotated[object, only()] = None
 
     stream_options: dict[str, object] | None = None
-    user: Text | None = None
-    safety_identifier: Text | None = None
-    prompt_cache_key: Text | None = None
-    prompt_cache_retention: Text | None = None
-    prompt_cache_options: dict[str, object] | None = None
-    service_tier: Text | None = None
 
     @property
     def conversation_id(self) -> str | None:
