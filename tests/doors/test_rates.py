@@ -53,7 +53,6 @@ class Bounded:
 async def bounded(tmp_path: Path) -> AsyncIterator[Bounded]:
     settings = replace(
         development(tmp_path / "data", database=url(tmp_path / "data")),
-        audit_wait_ms=20_000,
         requests_per_minute=FEW,
         client_requests_per_minute=10 * FEW,
         waits_per_customer=1,
@@ -208,9 +207,7 @@ def test_requests_of_one_customer_are_handled_at_their_rate_whenever_they_come(
 
 async def test_an_answer_says_what_the_rates_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two of a hundred requests beyond what is asked at once wait for their turn; beyond what may wait a refusal is as late."""
-    settings = replace(
-        development(tmp_path / "data", database=url(tmp_path / "data")), audit_wait_ms=20_000, requests_per_minute=600
-    )
+    settings = replace(development(tmp_path / "data", database=url(tmp_path / "data")), requests_per_minute=600)
     gateway = await open_gateway(settings)
     now = utc_now()
     monkeypatch.setattr("gateway.doors.faults.asyncio.sleep", waited := AsyncMock())
@@ -243,7 +240,7 @@ async def test_an_answer_says_what_the_rates_left(tmp_path: Path, monkeypatch: p
 
 async def test_what_a_customer_may_write_in_a_day_is_bounded_in_requests_and_in_bytes(tmp_path: Path) -> None:
     """Reads, calls and what protects go on; another customer's writes do too."""
-    settings = replace(development(tmp_path / "data", database=url(tmp_path / "data")), audit_wait_ms=20_000, writes_per_day=4)
+    settings = replace(development(tmp_path / "data", database=url(tmp_path / "data")), writes_per_day=4)
     gateway = await open_gateway(settings)
     transport = httpx.ASGITransport(app=in_front(build_app(gateway), gateway))
     scope = " ".join(item for item in SCOPES if item not in ("enrol_passkeys", "kill_switch", "mandates"))

@@ -162,7 +162,7 @@ async def assisted(folder: Path, script: Script | Answers, **changes: Any) -> As
 @asynccontextmanager
 async def over(folder: Path, model: ScriptedModel, **changes: Any) -> AsyncIterator[Assisted]:
     """The same over a model that is served already."""
-    async with teller(folder, model_url=model.url, **{"audit_wait_ms": 20_000, **changes}) as asked, served(asked.gateway) as url:
+    async with teller(folder, model_url=model.url, **changes) as asked, served(asked.gateway) as url:
         found = Assisted(asked, model, url)
         try:
             yield found

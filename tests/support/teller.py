@@ -178,7 +178,6 @@ async def over_http(folder: Path, port: int, bank: SandboxBank, clock: Clock = u
 
 @asynccontextmanager
 async def _opened(folder: Path, clock: Clock, **changes: Any) -> AsyncIterator[Teller]:
-    changes = {"audit_wait_ms": 20_000, **changes}  # a busy disk of a test machine is no finding
     settings: Settings = replace(development(folder, database=url(folder)), **changes)
     gateway = await open_gateway(settings, clock=clock)
     try:

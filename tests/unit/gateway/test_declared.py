@@ -278,7 +278,7 @@ def test_what_is_no_openapi_is_wrong_use(tmp_path: Path) -> None:
 
 
 async def test_development_grants_the_manifest_s_customers_what_it_declares_at_each_start(tmp_path: Path) -> None:
-    chosen = settings(tmp_path, "money", audit_wait_ms=20_000)
+    chosen = settings(tmp_path, "money")
     assert chosen.functions is not None
     for name in ("get_balance", "get_my_balance"):
         chosen.functions.write_text(manifest_text("money").replace("  get_balance:", f"  {name}:"))

@@ -27,9 +27,7 @@ async def test_a_tool_is_a_function_like_any_other_and_one_that_changed_is_unava
     async with mcp_upstream() as (bank, url):
         manifest = tmp_path / "functions.yaml"
         manifest.write_text(tools_manifest_text(url).replace("timeouts: {", "timeouts: {check_s: 1, "))
-        chosen = replace(
-            development(tmp_path / "data"), functions=manifest, functions_credential_file=token(tmp_path), audit_wait_ms=20_000
-        )
+        chosen = replace(development(tmp_path / "data"), functions=manifest, functions_credential_file=token(tmp_path))
         gateway = await open_gateway(chosen)
         try:
             teller = Teller(gateway)
