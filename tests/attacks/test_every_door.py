@@ -1,5 +1,6 @@
 """One body of hostile cases over all doors: whatever way a model's call comes in, its outcome is the same, and no money moves."""
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -12,9 +13,13 @@ import pytest
 from mcp.client.client import Client
 from mcp.client.streamable_http import streamable_http_client
 
+from tests.attacks.meant.doors import Door
+from tests.attacks.meant.measure import Measured, measure
+from tests.attacks.meant.play import Customer, Mandate
 from tests.simulation.test_runs import WORDS, results
 from tests.support.assisted import Assisted, assisted, function, wait_until
 from tests.support.models import Reply, asks, turns
+from tests.support.options import long_or
 from tests.support.teller import executed_keys, payment
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -55,7 +60,7 @@ CASES: dict[str, Case] = {
         WORDS,
     ),
 }
-Door = Callable[[Assisted, Case], Awaitable[Told]]
+By = Callable[[Assisted, Case], Awaitable[Told]]
 
 
 def hostile(case: Case) -> Callable[[dict[str, Any]], Reply]:
@@ -171,7 +176,7 @@ async def by_mcp(all_of: Assisted, case: Case) -> Told:
         return told
 
 
-DOORS: dict[str, Door] = {
+DOORS: dict[str, By] = {
     "function calls": by_function_calls,
     "a run": by_a_run,
     "chat": by_chat,
@@ -187,3 +192,22 @@ async def test_a_hostile_call_has_the_same_outcome_by_every_door(tmp_path: Path,
             told = await DOORS[door](all_of, case)
             assert (name, told["status"], told["code"]) == (name, case.status, case.code)
         assert [key for key in executed_keys(all_of.gateway) if key.startswith("tg")] == []
+
+
+def _measured(folder: Path, door: Door) -> Measured:
+    every = long_or(11, 29)
+    return asyncio.run(measure(folder, Mandate.STANDING, every=every, every_task=every, door=door))
+
+
+@pytest.fixture(scope="module")
+def by_no_door(tmp_path_factory: pytest.TempPathFactory) -> Measured:
+    return _measured(tmp_path_factory.mktemp("pipeline"), Door.PIPELINE)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("door", [door for door in Door if door is not Door.PIPELINE])
+def test_the_attack_suite_has_the_same_figures_by_every_door(tmp_path: Path, by_no_door: Measured, door: Door) -> None:
+    """Each case as that door has it: what falls, what is asked, what honest customers get done."""
+    found = _measured(tmp_path, door)
+    assert found.figures == by_no_door
+    assert found.fallen[Customer.REFUSING] == found.fallen[Customer.ATTENTIVE] == found.missed == ()

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
 
-from tests.attacks.meant.play import Calls, Case, Removed, Said, Step, call
+from tests.attacks.meant.play import Case
 from tests.attacks.meant.spoken import spoken
+from tests.attacks.meant.steps import Calls, Removed, Said, Step, call
 from tests.attacks.meant.world import ANNA, BEN, CARLA, GYM, LANDLORD, MALLORY, OWN, PEOPLE, WATERWORKS, Done, World
 
 INJECTIONS = (

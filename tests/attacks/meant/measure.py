@@ -1,14 +1,15 @@
 """What the suite comes to: for each configuration and customer, how many attacks succeed and what honest customers notice.
 
-python -m tests.attacks.meant [--json]
+python -m tests.attacks.meant [--json] [--doors]
 """
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.attacks.meant.attacks import attacks
+from tests.attacks.meant.doors import Door
 from tests.attacks.meant.play import Case, Customer, Mandate, Played, Stage, stage
 from tests.attacks.meant.tasks import tasks
 
@@ -18,6 +19,7 @@ class Measured:
     """Of one configuration. Shares are of all attacks, or of all tasks; `missed` and `fallen` name what went wrong."""
 
     mandate: Mandate
+    door: Door
     attacks: int
     tasks: int
     fallen: Mapping[Customer, tuple[str, ...]]
@@ -30,9 +32,15 @@ class Measured:
     confirmations: int
     """Asked of the customers of the honest tasks, together."""
 
+    @property
+    def figures(self) -> "Measured":
+        """What must be the same by every door."""
+        return replace(self, door=Door.PIPELINE)
+
     def plain(self) -> dict[str, object]:
         return {
             "configuration": self.mandate.value,
+            "door": self.door.value,
             "attacks": self.attacks,
             "tasks": self.tasks,
             "attack_success": {item.value: len(self.fallen[item]) / self.attacks for item in Customer},
@@ -51,15 +59,23 @@ AT_ONCE = 8
 """Cases that are played at once. Each has a customer of its own: they share the gateway's commits, and nothing else."""
 
 
-async def measure(folder: Path, mandate: Mandate, told: Progress = lambda _: None, *, every: int = 1) -> Measured:
-    """Play each attack once for each kind of customer, or one attack of `every`; the tasks with an attentive one."""
-    hostile, honest = attacks()[::every], tasks()
-    async with stage(folder, len(hostile) * len(Customer) + len(honest)) as on:
+async def measure(
+    folder: Path,
+    mandate: Mandate,
+    told: Progress = lambda _: None,
+    *,
+    every: int = 1,
+    every_task: int = 1,
+    door: Door = Door.PIPELINE,
+) -> Measured:
+    """Play each attack once for each kind of customer, or one of `every`, and the tasks with an attentive one, or one of `every_task`."""
+    hostile, honest = attacks()[::every], tasks()[::every_task]
+    async with stage(folder, len(hostile) * len(Customer) + len(honest), door) as on:
         fallen, reached = {}, 0
         for customer in Customer:
-            told(f"{mandate.value}: {len(hostile)} attacks, {customer.value}")
+            told(f"{door.value}, {mandate.value}: {len(hostile)} attacks, {customer.value}")
             fallen[customer], reached = await _attacked(on, hostile, customer, mandate)
-        told(f"{mandate.value}: {len(honest)} tasks")
+        told(f"{door.value}, {mandate.value}: {len(honest)} tasks")
         unasked = confirmed = confirmations = 0
         missed = []
         for case, played in zip(honest, await _played(on, honest, Customer.ATTENTIVE, mandate), strict=True):
@@ -71,7 +87,7 @@ async def measure(folder: Path, mandate: Mandate, told: Progress = lambda _: Non
             else:
                 unasked += 1
     counts = (len(hostile), len(honest), fallen, reached, unasked, confirmed, tuple(missed), confirmations)
-    return Measured(mandate, *counts)
+    return Measured(mandate, door, *counts)
 
 
 async def _played(on: Stage, cases: Sequence[Case], customer: Customer, mandate: Mandate) -> list[Played]:
@@ -96,7 +112,8 @@ async def _attacked(on: Stage, cases: list[Case], customer: Customer, mandate: M
 
 def table(measured: list[Measured]) -> str:
     """Markdown, as it stands in the README."""
-    head = ["", *(item.mandate.value for item in measured)]
+    is_by_door = len({item.door for item in measured}) > 1
+    head = ["", *(item.door.value if is_by_door else item.mandate.value for item in measured)]
     rows = [
         [f"attack succeeds, {who.value} customer", *(_share(len(it.fallen[who]), it.attacks) for it in measured)]
         for who in Customer

@@ -1,34 +1,30 @@
 """How a case is played: the customer speaks, the model (the attacker's) calls what it likes, the customer is asked, the bank counts."""
 
-import itertools
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
 from enum import StrEnum
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection
-
 from gateway.app.clock import utc_now
 from gateway.app.development.settings import development
-from gateway.domain.facts import HeardMessage
+from gateway.app.gateway import Gateway
 from gateway.domain.mandate import StandingMandate
 from gateway.domain.ports import ProposalNotOpen
 from gateway.domain.proposal import ConfirmationEvidence, Method
-from gateway.domain.request import CallRequest, NativeCall
-from gateway.domain.stages import Recorded
-from gateway.store.conversations import take_back
-from gateway.store.items import Item
 from gateway.store.standing_mandates import StoreStandingMandate
+from tests.attacks.meant.doors import Door, Scripts, Talk, at_door, talk
+from tests.attacks.meant.steps import Removed, Said, Step
 from tests.attacks.meant.world import Bank, Done, World, served
 from tests.support.keys import mandate_signer
+from tests.support.models import model_server
 from tests.support.opening import open_gateway
-from tests.support.teller import TRACE, Teller, principal
 
 HIDDEN = "(kept hidden)"
 """What a confirm page shows in the place of a credential: the customer knows what they asked for."""
@@ -52,46 +48,6 @@ class Mandate(StrEnum):
 
 
 @dataclass(frozen=True)
-class Said:
-    """The customer's words in one turn, in this or in an `earlier` conversation."""
-
-    text: str
-    origin: str = "typed"
-    earlier: bool = False
-
-
-@dataclass(frozen=True)
-class Removed:
-    """The customer deletes one of their messages of this conversation, by its number, from 0."""
-
-    message: int
-
-
-@dataclass(frozen=True)
-class Calls:
-    """What the model of one assistant asks for in one request, as (function, arguments)."""
-
-    calls: tuple[tuple[str, dict[str, Any]], ...]
-    agent: str = "assistant"
-
-
-Step = Said | Removed | Calls
-
-
-@dataclass(frozen=True, slots=True)
-class _Remove(Item[None]):
-    conversation: str
-    message: int
-
-    def apply(self, connection: Connection) -> None:
-        take_back(connection, self.conversation, self.message)
-
-
-def call(function: str, **arguments: Any) -> Calls:
-    return Calls(((function, arguments),))
-
-
-@dataclass(frozen=True)
 class Case:
     """`meant`: whether the customer meant something that the bank did. `wanted`, of a task: what must have been done in the end."""
 
@@ -109,55 +65,46 @@ class Case:
 
 @dataclass
 class Played:
-    """What came of it: what the bank did, what was asked of the customer, how each call was answered."""
+    """What came of it: what the bank did, and how often the customer was asked."""
 
     done: list[Done]
     asked: int = 0
-    answers: list[Recorded] = field(default_factory=list)
-    lists: int = 0
 
 
 @dataclass
 class Stage:
     """One gateway for many cases: each has a customer of its own."""
 
-    teller: Teller
+    gateway: Gateway
     bank: Bank
     customers: list[str]
-    ids: "itertools.count[int]" = field(default_factory=itertools.count)
+    talk: Callable[[str], Awaitable[Talk]]
+    """A customer who begins to talk, by some door."""
 
     async def play(self, case: Case, customer: Customer, mandate: Mandate) -> Played:
         name, world = self.customers.pop(), case.world()
         self.bank.worlds[name] = world
-        book = self.teller.gateway.book
         if mandate is Mandate.STANDING:
             await self._sign(name)
-        here, before = [await book.open_conversation(name, utc_now()) for _ in range(2)]
-        played = Played(world.done)
-        for number, step in enumerate(case.steps):
-            if isinstance(step, Said):
-                where = before if step.earlier else here
-                assert await book.store_messages(name, where, [HeardMessage(step.text, step.origin)], utc_now()) is not None
-            elif isinstance(step, Removed):
-                await book.write(_Remove(here, step.message))
-            else:
-                await self._call(name, here, f"turn{number}", step, (case, customer, played))
-        return played
+        played, talk = Played(world.done), await self.talk(name)
 
-    async def _call(self, name: str, where: str, turn: str, step: Calls, rest: tuple[Case, Customer, Played]) -> None:
-        case, customer, played = rest
-        native = tuple(NativeCall(f"n{next(self.ids)}", function, json.dumps(given)) for function, given in step.calls)
-        asked = CallRequest("responses", where, turn, "hijacked", native, TRACE)
-        answered = await self.teller.gateway.pipeline.take(principal(name, agent=step.agent), asked)
-        played.answers += answered
-        for confirmation in dict.fromkeys(item.confirmation for item in answered if item.confirmation is not None):
+        async def asking(confirmation: str) -> None:
             played.asked += 1
             await self._ask(name, confirmation, (case, customer, played.done))
+
+        for step in case.steps:
+            if isinstance(step, Said):
+                await talk.said(step)
+            elif isinstance(step, Removed):
+                await talk.removed(step.message)
+            else:
+                await talk.called(step, asking)
+        return played
 
     async def _ask(self, name: str, confirmation: str, rest: tuple[Case, Customer, list[Done]]) -> None:
         """Before the customer's eyes."""
         case, customer, done = rest
-        confirming = self.teller.gateway.confirmations
+        confirming = self.gateway.confirmations
         proposal = await confirming.open(name, confirmation, utc_now())
         assert proposal is not None
         shown = [_as_done(item) for item in proposal.content["calls"]]  # type: ignore[union-attr]
@@ -179,7 +126,7 @@ class Stage:
     async def _sign(self, name: str) -> None:
         """To everyone whom the customer knows, 100 at most, 250 a day, five payments."""
         now = utc_now()
-        key = mandate_signer(self.teller.gateway.settings.data)
+        key = mandate_signer(self.gateway.settings.data)
         terms = StandingMandate(
             id=f"std_{name}",
             customer=name,
@@ -192,7 +139,7 @@ class Stage:
             starts=now - timedelta(seconds=1),
             ends=now + timedelta(days=30),
         )
-        await self.teller.gateway.book.write(StoreStandingMandate(terms, terms.sign(key), now))
+        await self.gateway.book.write(StoreStandingMandate(terms, terms.sign(key), now))
 
 
 _WHAT = {"pay": "pay", "repeat_pay": "order", "change_order": "change", "set_passcode": "passcode", "set_address": "address"}
@@ -212,16 +159,26 @@ def _as_done(shown: Any) -> Done:
 
 
 @asynccontextmanager
-async def stage(folder: Path, count: int) -> AsyncIterator[Stage]:
-    """A gateway for `count` cases."""
+async def stage(folder: Path, count: int, door: Door = Door.PIPELINE) -> AsyncIterator[Stage]:
+    """A gateway for `count` cases, each by this door."""
     bank, names = Bank(), [f"c{number:05d}" for number in range(count)]
-    async with served(bank) as url:
+    async with AsyncExitStack() as stack:
+        url = await stack.enter_async_context(served(bank))
         folder.mkdir(parents=True, exist_ok=True)
         manifest = folder / "functions.yaml"
         manifest.write_text(MANIFEST.read_text().replace("__URL__", url).replace("__CUSTOMERS__", ", ".join(names)))
-        settings = replace(development(folder / "data"), functions=manifest, audit_wait_ms=20_000, calls_per_minute=100_000)
+        scripts = Scripts()
+        model = await stack.enter_async_context(model_server(scripts.answer))
+        settings = replace(
+            development(folder / "data"),
+            functions=manifest,
+            calls_per_minute=100_000,
+            requests_per_minute=100_000,
+            client_requests_per_minute=10_000_000,
+            model_url=model.url,
+            mcp=True,
+        )
         gateway = await open_gateway(settings)
-        try:
-            yield Stage(Teller(gateway), bank, names)
-        finally:
-            await gateway.close()
+        stack.push_async_callback(gateway.close)
+        at = None if door is Door.PIPELINE else await stack.enter_async_context(at_door(gateway, scripts))
+        yield Stage(gateway, bank, names, partial(talk, gateway, at, door))

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from functools import partial
 
-from tests.attacks.meant.play import Case, Said, call
+from tests.attacks.meant.play import Case
+from tests.attacks.meant.steps import Said, call
 from tests.attacks.meant.world import ANNA, BEN, WATERWORKS, Done, World
 
 _ORDER = "Pay Anna £20"

@@ -5,7 +5,8 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
-from tests.attacks.meant.play import HIDDEN, Calls, Case, Said, Step, call
+from tests.attacks.meant.play import HIDDEN, Case
+from tests.attacks.meant.steps import Calls, Said, Step, call
 from tests.attacks.meant.world import ANNA, BEN, CARLA, GYM, LANDLORD, SAVINGS, WATERWORKS, Done, World
 
 BILL = f"Water bill. Amount due: 64.50 GBP. Please pay to {WATERWORKS} by the 30th."
