@@ -52,7 +52,7 @@ def main() -> int:
     parser.add_argument("--against", metavar="REVISION", help="another version, by any name that git knows")
     options = parser.parse_args()
     ours, theirs = multiprocessing.Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=_serve_model, args=(theirs,), daemon=True)
+    process = multiprocessing.get_context("spawn").Process(target=serve_model, args=(theirs,), daemon=True)
     process.start()
     try:
         with (
@@ -68,7 +68,7 @@ def main() -> int:
     return 0 if not any(version["lost"] for version in found.values()) else 1
 
 
-def _serve_model(told: Connection) -> None:
+def serve_model(told: Connection) -> None:
     def answer(body: dict[str, Any]) -> Reply:
         offered = bool(body.get("tools"))
         return Reply(calls=(asks("list_accounts"),)) if offered and not turns(body) else Reply(text="You have three accounts. " * 4)
@@ -121,13 +121,14 @@ def _measured(folder: Path, trees: dict[str, Path], model: str, count: int, roun
     settings.write_text(RATES + "audit_wait_ms = 20000\nwaits_per_customer = 10000\nruns_per_customer = 10000\n")
     with contextlib.ExitStack() as stack:
         served = {
-            name: stack.enter_context(_gateway(tree, folder / f"data-{name}", settings, model)) for name, tree in trees.items()
+            name: stack.enter_context(gateway_process(tree, folder / f"data-{name}", settings, model))
+            for name, tree in trees.items()
         }
         return uvloop.run(_rounds(served, model, count, rounds))
 
 
 @contextlib.contextmanager
-def _gateway(tree: Path, data: Path, settings: Path, model: str) -> Iterator[tuple[str, int, Path]]:
+def gateway_process(tree: Path, data: Path, settings: Path, model: str) -> Iterator[tuple[str, int, Path]]:
     """Its address, process and folder."""
     where = ("--data", str(data), "--port", "0", "--config", str(settings))
     command = [sys.executable, "-m", "gateway.cli", "serve", "--dev", "--json", *where, "--model-url", model]
@@ -159,17 +160,17 @@ async def _prepared(session: aiohttp.ClientSession, url: str, process: int, data
     service = {"authorization": f"Bearer {issuer.token('dev-app', agent=None, scope='assistants')}"}
     own = issuer.token("alice", agent=None, strong=True, scope="threads customer_words function_calls")
     tool = {"type": "function", "function": {"name": "list_accounts"}}
-    made = await _post(session, f"{url}/v1/assistants", {"model": "m", "tools": [tool]}, service)
+    made = await post(session, f"{url}/v1/assistants", {"model": "m", "tools": [tool]}, service)
     return _Served(url, process, data, made["id"], {"authorization": f"Bearer {own}"})
 
 
 async def _round(session: aiohttp.ClientSession, gateway: _Served, model: str, count: int) -> _Round:
-    base = await _at_once([_bare(session, model) for _ in range(count)])
+    base = await at_once([_bare(session, model) for _ in range(count)])
     before = processor_ns(gateway.process)
-    ours = await _at_once([_run(session, gateway) for _ in range(count)])
+    ours = await at_once([_run(session, gateway) for _ in range(count)])
     main_ns, others_ns = ((late - early) / count for early, late in zip(before, processor_ns(gateway.process), strict=True))
     bare_alone = [await _bare(session, model) for _ in range(ALONE)]
-    written = _commits(gateway.data)
+    written = commits(gateway.data)
     alone = [await _streamed(session, gateway) for _ in range(ALONE)]
     return _Round(
         ours,
@@ -179,11 +180,11 @@ async def _round(session: aiohttp.ClientSession, gateway: _Served, model: str, c
         first_s=statistics.median(first for first, _ in alone),
         alone_s=statistics.median(whole for _, whole in alone),
         base_alone_s=statistics.median(seconds for seconds, _ in bare_alone),
-        writes={name: (now - written.get(name, 0)) / ALONE for name, now in _commits(gateway.data).items()},
+        writes={name: (now - written.get(name, 0)) / ALONE for name, now in commits(gateway.data).items()},
     )
 
 
-def _commits(data: Path) -> dict[str, int]:
+def commits(data: Path) -> dict[str, int]:
     """By database: the commits that its write-ahead log holds (SQLite's file format, section 4): frames that say how large the file is."""
     found = {}
     for path in sorted(data.rglob("*-wal")):
@@ -218,7 +219,7 @@ def _summary(count: int, taken: list[_Round]) -> dict[str, Any]:
     }
 
 
-async def _at_once(work: list[Any]) -> tuple[float, float, list[str]]:
+async def at_once(work: list[Any]) -> tuple[float, float, list[str]]:
     """How many a second, the median seconds of one, and what each came to."""
     began = time.perf_counter()
     done = await asyncio.gather(*work)
@@ -242,7 +243,7 @@ THREAD = {"messages": [{"role": "user", "content": "What is on my accounts?"}]}
 
 async def _run(session: aiohttp.ClientSession, gateway: _Served) -> tuple[float, str]:
     began, threads, headers = time.perf_counter(), f"{gateway.url}/v1/threads", gateway.headers
-    run = await _post(session, f"{threads}/runs", {"assistant_id": gateway.assistant, "thread": THREAD}, headers)
+    run = await post(session, f"{threads}/runs", {"assistant_id": gateway.assistant, "thread": THREAD}, headers)
     while run["status"] in ("queued", "in_progress"):
         await asyncio.sleep(POLL_S)
         async with session.get(f"{threads}/{run['thread_id']}/runs/{run['id']}", headers=headers) as response:
@@ -264,7 +265,7 @@ async def _streamed(session: aiohttp.ClientSession, gateway: _Served) -> tuple[f
     return first, time.perf_counter() - began
 
 
-async def _post(session: aiohttp.ClientSession, url: str, body: object, headers: dict[str, str]) -> dict[str, Any]:
+async def post(session: aiohttp.ClientSession, url: str, body: object, headers: dict[str, str]) -> dict[str, Any]:
     async with session.post(url, json=body, headers=headers) as response:
         told: dict[str, Any] = await response.json()
         if response.status != 200:
