@@ -1,6 +1,7 @@
 """The unmodified `openai` package over the Responses API, with its strict check of every answer and event."""
 
 import asyncio
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +19,22 @@ from tests.conformance.test_openai_chat import no_runs
 from tests.simulation.test_runs import FUNCTIONS, PAYING, WORDS, confirm, mover, payer, transfers
 from tests.support.assisted import Assisted, assisted, wait_until
 from tests.support.models import Raw, Reply, asks, outputs
-from tests.support.response_events import in_order
+from tests.support.response_events import in_order, specified_response
 
 
 def responses(all_of: Assisted, **claims: Any) -> Any:
-    return all_of.client(all_of.token(**claims)).responses
+    """Each answer that is a response is held against the specification too; events of streams are by `streamed`."""
+    client = all_of.client(all_of.token(**claims))
+    hooks = client._client.event_hooks
+    client._client.event_hooks = {**hooks, "response": [_held_against_the_specification]}
+    return client.responses
+
+
+async def _held_against_the_specification(answer: Any) -> None:
+    if answer.is_success and answer.headers["content-type"] == "application/json":
+        told = json.loads(await answer.aread())
+        if told["object"] == "response" and "deleted" not in told:
+            specified_response(told)
 
 
 def tools(*names: str) -> list[Any]:
@@ -31,7 +43,7 @@ def tools(*names: str) -> list[Any]:
 
 async def streamed(api: Any, **asked: Any) -> Sequence[Any]:
     events = [event async for event in await api.create(stream=True, **asked)]
-    in_order([event.model_dump() for event in events])
+    in_order([event.model_dump(exclude_unset=True) for event in events])
     return events
 
 

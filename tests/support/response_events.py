@@ -1,14 +1,51 @@
-"""The order of the events of a response, as the published description of streaming has it."""
+"""The events of a response: their order as the published description of streaming has it, and their shape as the Open Responses
+specification has it, by the models that others generate from it (`openresponses-types`)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from openresponses_types import types as specification
+from pydantic import BaseModel, TypeAdapter
 
 ENDS = ("response.completed", "response.incomplete", "response.failed")
 _PART = ("response.content_part.added", "response.output_text.delta", "response.output_text.done", "response.content_part.done")
 
 
+def _name(model: type[BaseModel]) -> str:
+    """The event's, as the enumeration of one that each has for its type."""
+    names: Any = model.model_fields["type"].annotation
+    (name,) = names
+    return str(name.value)
+
+
+_EVENTS: dict[str, TypeAdapter[Any]] = {
+    _name(model): TypeAdapter(model) for name, model in vars(specification).items() if name.endswith("StreamingEvent")
+}
+OF_OPENAI = ("response.mcp_call.", "response.mcp_call_arguments.")
+"""How events of calls within begin: the specification has none for them, and leaves room for others'."""
+
+
+def specified(event: Mapping[str, Any]) -> None:
+    """ValidationError where the event, or the response that it shows, is not as the specification has it."""
+    kind = event["type"]
+    if kind.startswith(OF_OPENAI) or event.get("item", {}).get("type") == "mcp_call":
+        return
+    _EVENTS[kind].validate_python({**event, "response": _without_calls_within(event["response"])} if "response" in event else event)
+
+
+def specified_response(response: Mapping[str, Any]) -> None:
+    """The same for a response that is not streamed."""
+    specification.ResponseResource.model_validate(_without_calls_within(response))
+
+
+def _without_calls_within(response: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {**response, "output": [item for item in response["output"] if item["type"] != "mcp_call"]}
+
+
 def in_order(events: Sequence[Mapping[str, Any]]) -> None:
-    """AssertionError where an event is missing, comes twice, or does not say what others say."""
+    """AssertionError where an event is missing, comes twice, or does not say what others say; ValidationError as `specified`."""
+    for event in events:
+        specified(event)
     assert [event["sequence_number"] for event in events] == list(range(len(events)))
     assert [event["type"] for event in events[:2]] == ["response.created", "response.in_progress"]
     assert [event["type"] for event in events if event["type"] in ENDS] == [events[-1]["type"]]

@@ -20,6 +20,17 @@ FAILED = {
 }
 
 
+_NOT_TAKEN: Object = {
+    "presence_penalty": 0.0,
+    "frequency_penalty": 0.0,
+    "top_logprobs": 0,
+    "service_tier": "default",
+    "safety_identifier": None,
+    "prompt_cache_key": None,
+}
+"""Options that change nothing here, as a response tells them that asked for none: the specification wants each to be there."""
+
+
 def asked_body(id_: str, request: ResponseRequest, model: str, created: datetime) -> dict[str, Json]:
     """What of a response does not change."""
     form = request.text.format if request.text is not None and request.text.format is not None else None
@@ -37,12 +48,13 @@ def asked_body(id_: str, request: ResponseRequest, model: str, created: datetime
         "conversation": None if request.conversation_id is None else {"id": request.conversation_id},
         "reasoning": {"effort": None if request.reasoning is None else request.reasoning.effort, "summary": None},
         "store": request.store is not False,
-        "temperature": request.temperature,
+        "temperature": 1.0 if request.temperature is None else request.temperature,
         "text": {"format": {"type": "text"} if form is None else form.model_dump(by_alias=True, exclude_unset=True)},
         "tool_choice": "auto" if request.tool_choice is None else _choice(request.tool_choice),
         "tools": [tool.model_dump() for tool in request.tools or ()],
-        "top_p": request.top_p,
+        "top_p": 1.0 if request.top_p is None else request.top_p,
         "truncation": "auto",
+        **_NOT_TAKEN,
         "metadata": dict(request.metadata or {}),
     }
     return told
@@ -65,14 +77,15 @@ def whole(
     calls: Sequence[Json] = (),
     confirmations: Sequence[Json] = (),
 ) -> Object:
-    """The object. `reason`: why it is incomplete; `error`: what a failed one says; `usage`: as a run tells it."""
+    """The object. `reason`: why it is incomplete, None where the customer is to confirm something; `error`: what a failed one says;
+    `usage`: as a run tells it."""
     return {
         **{name: value for name, value in asked.items() if name != "own"},
         "status": status,
         "output": list(output),
         "completed_at": completed_at if status == "completed" else None,
         "error": None if error is None else {"code": "server_error", "message": error},
-        "incomplete_details": {"reason": reason} if status == "incomplete" else None,
+        "incomplete_details": None if reason is None else {"reason": reason},
         "usage": None if usage is None else counted_usage(usage),
         "tellergate": {"conversation": conversation, "calls": list(calls), "confirmations": list(confirmations)},
     }
