@@ -101,11 +101,11 @@ class Fault(StrEnum):
     BROKEN = "internal_error"
 
 
-class TellergateError(Exception):
+class GatewayError(Exception):
     """Base of everything that the pipeline raises."""
 
 
-class Refusal(TellergateError):
+class Refusal(GatewayError):
     """No effect; asking differently may help. `reason` is the finer cause for the trail, never for the model."""
 
     def __init__(self, code: Code, reason: str, *, message: str | None = None, param: str | None = None) -> None:
@@ -116,7 +116,7 @@ class Refusal(TellergateError):
         self.param = param
 
 
-class RequestFault(TellergateError):
+class RequestFault(GatewayError):
     """The request as a whole cannot be taken; no call of it was looked at and nothing happened."""
 
     def __init__(self, fault: Fault, message: str, *, param: str | None = None, retry_after_s: int = 1) -> None:
@@ -133,7 +133,7 @@ class RequestFault(TellergateError):
         return self.fault.value
 
 
-class Unavailable(TellergateError):
+class Unavailable(GatewayError):
     """No effect; the same call with the same ids may be made again. `reason` names the dependency, for the trail."""
 
     def __init__(self, reason: str) -> None:
@@ -141,7 +141,7 @@ class Unavailable(TellergateError):
         self.reason = reason
 
 
-class InDoubt(TellergateError):
+class InDoubt(GatewayError):
     """The effect may have happened. Nothing is sent again; the status is asked for by the call id."""
 
     def __init__(self, reason: str) -> None:

@@ -328,8 +328,9 @@ READS_THE_TIME = {
     "gateway/commands/approvals.py",
     "gateway/commands/witness.py",
     "gateway/commands/monitor.py",
+    "gateway/client/webhooks.py",
 }
-"""The clock itself, commands of a moment, a start that looks at a certificate, stand-ins of development, and log lines."""
+"""The clock itself, commands of a moment, a client elsewhere, a start that looks at a certificate, stand-ins, and log lines."""
 
 
 def test_a_gateway_goes_by_the_clock_that_it_was_given() -> None:
