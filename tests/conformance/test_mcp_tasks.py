@@ -14,6 +14,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp_types import CallToolResult, ElicitResult, Result
 
 from tests.conformance.test_mcp_clients import CALL, NEWER, OLDER, WORDS, Host, hosting, paid, result, wanted
+from tests.support.node_peers import driven
 from tests.support.teller import confirmed
 
 TASKS = "io.modelcontextprotocol/tasks"
@@ -164,3 +165,19 @@ async def test_tasks_are_their_customer_s_alone_and_only_for_clients_that_declar
         async with holding(host, confirming) as (client, _, arguments):
             await client.call_tool("initiate_transfer", arguments)
             assert len(checked) == 3
+
+
+async def test_the_extension_s_own_client_for_javascript_opens_the_page_once_and_ends_with_the_task(tmp_path: Path) -> None:
+    """It checks each shape against the extension's schema."""
+    async with hosting(tmp_path / "data") as host:
+        opened: list[int] = []
+
+        async def confirming(page: str) -> None:
+            opened.append(len(paid(host)))
+            await confirmed(host.gateway, page.rsplit("/", 1)[1])
+
+        own = host.token(agent=None, scope="customer_words")
+        saw = await driven(confirming, host.url, host.token(), own, package="@modelcontextprotocol/ext-tasks", program="tasks.mjs")
+        assert saw["paid"] == {"kind": "task", "isError": False, "status": "done"}
+        assert (saw["said"], saw["opened"], saw["asked"], opened, len(paid(host))) == (200, 1, "elicitation", [0], 1)
+        assert (saw["states"][0], saw["states"][-1]) == ("input_required", "completed")

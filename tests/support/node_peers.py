@@ -20,12 +20,16 @@ def newer_node() -> str:
 
 
 async def driven(
-    confirming: Callable[[str], Awaitable[None]], *arguments: str, peer: str = "mcp", package: str = _SDK
+    confirming: Callable[[str], Awaitable[None]],
+    *arguments: str,
+    peer: str = "mcp",
+    package: str = _SDK,
+    program: str = "drive.mjs",
 ) -> dict[str, Any]:
     """What the clients saw; `confirming` is awaited with the URL of each page that is to be opened."""
-    place = await asyncio.to_thread(peers.installed, peer, package, "drive.mjs")
+    place = await asyncio.to_thread(peers.installed, peer, package, program)
     pipe = asyncio.subprocess.PIPE
-    command = (shutil.which("node") or "node", "drive.mjs", *arguments)
+    command = (shutil.which("node") or "node", program, *arguments)
     process = await asyncio.create_subprocess_exec(*command, cwd=place, stdin=pipe, stdout=pipe, stderr=pipe)
     assert process.stdin is not None
     assert process.stdout is not None
