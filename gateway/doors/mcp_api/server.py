@@ -18,6 +18,8 @@ import orjson
 from mcp.server.caching import CacheHint
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
+from mcp.shared.exceptions import MCPError
+from mcp_types.jsonrpc import INTERNAL_ERROR, INVALID_PARAMS
 
 from gateway.calls.catalogue import schema_hash
 from gateway.calls.output import output_text, result_item
@@ -26,6 +28,7 @@ from gateway.domain.principal import Principal
 from gateway.domain.request import CallRequest, NativeCall, Trace
 from gateway.domain.stages import Recorded
 from gateway.domain.states import CallStatus
+from gateway.doors.mcp_api import tasks
 from gateway.doors.mcp_api.tools import HASH, tool_of
 from gateway.doors.rest import Door
 from gateway.store.conversations import EnsureConversation
@@ -55,6 +58,8 @@ INSTRUCTIONS = (
 )
 
 Context = ServerRequestContext[Any, Any]
+Answered = mcp.CallToolResult | mcp.InputRequiredResult | dict[str, Any]
+"""As a mapping: a task, which the package has no type of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,15 +74,20 @@ class McpTools:
     def server(self) -> Server[Any]:
         """The package's server over these tools."""
         hint = CacheHint(ttl_ms=TOOLS_KEPT_MS, scope="private")
-        return Server(
+        server = Server[Any](
             "tellergate",
             version=self.version,
             title="Tellergate",
             instructions=INSTRUCTIONS,
             cache_hints={"tools/list": hint},
             on_list_tools=self.listed,
-            on_call_tool=self.called,
         )
+        server.add_request_handler("tools/call", mcp.CallToolRequestParams, self.called)
+        server.extensions = {tasks.TASKS: {}}
+        server.add_request_handler("tasks/get", tasks.TaskParams, self.task)
+        for method in ("tasks/update", "tasks/cancel"):
+            server.add_request_handler(method, tasks.TaskParams, self.task_noted)
+        return server
 
     async def listed(self, context: Context, _params: mcp.PaginatedRequestParams | None) -> mcp.ListToolsResult:
         """The functions that this customer granted, all on one page."""
@@ -86,7 +96,7 @@ class McpTools:
         meta: Any = {CONVERSATION: _conversation_of(principal)}
         return mcp.ListToolsResult(tools=[tool_of(function) for function in offered], _meta=meta)
 
-    async def called(self, context: Context, params: mcp.CallToolRequestParams) -> mcp.CallToolResult | mcp.InputRequiredResult:
+    async def called(self, context: Context, params: mcp.CallToolRequestParams) -> Answered:
         """One call, on record whatever comes of it; or what became of one that waited for the customer."""
         principal = _principal(context)
         if params.request_state is not None:
@@ -116,9 +126,34 @@ class McpTools:
             return _failed(MESSAGES[Code.TEMPORARILY_UNAVAILABLE])
         return self._answer(context, recorded, conversation)
 
-    async def _again(
-        self, context: Context, principal: Principal, params: mcp.CallToolRequestParams
-    ) -> mcp.CallToolResult | mcp.InputRequiredResult:
+    async def task(self, context: Context, params: tasks.TaskParams) -> dict[str, Any]:
+        """How a call stands that waits for the customer, or its result."""
+        recorded = await self._of_task(context, params)
+        conversation, _ = _named(context, _principal(context))
+        if recorded.status.is_open:
+            asks, meta = self._asks(context, recorded), self._meta_of(recorded, conversation)
+            return tasks.waiting(recorded.call_id, _message(recorded), asks, meta)
+        return tasks.completed(recorded.call_id, self._result(recorded, conversation), self.door.clock())
+
+    async def task_noted(self, context: Context, params: tasks.TaskParams) -> dict[str, Any]:
+        """What a host answers for its user, or that it gives up: noted, and no more. What waits is the customer's to confirm or decline;
+        a decline that an agent made would stand on record as theirs, and keep them from asking for the same again."""
+        await self._of_task(context, params)
+        return {"resultType": "complete"}
+
+    async def _of_task(self, context: Context, params: tasks.TaskParams) -> Recorded:
+        """MCPError where it may not be asked for, or is no call of this customer's."""
+        tasks.check_asked(context, params)
+        if _CALL_ID.fullmatch(params.task_id) is not None:
+            try:
+                recorded = await self.door.became(_principal(context).customer, params.task_id)
+            except Unavailable:
+                raise MCPError(code=INTERNAL_ERROR, message=MESSAGES[Code.TEMPORARILY_UNAVAILABLE]) from None
+            if recorded is not None:
+                return recorded
+        raise MCPError(code=INVALID_PARAMS, message="taskId: no such task")
+
+    async def _again(self, context: Context, principal: Principal, params: mcp.CallToolRequestParams) -> Answered:
         """What became of a call whose customer was sent to the bank's page. What the host answers is a claim, and decides nothing."""
         call_id = params.request_state or ""
         conversation, _ = _named(context, principal)
@@ -144,22 +179,40 @@ class McpTools:
                     return recorded
                 await asyncio.sleep(_LOOK_S)
 
-    def _answer(
-        self, context: Context, recorded: Recorded, conversation: str, *, may_ask: bool = True
-    ) -> mcp.CallToolResult | mcp.InputRequiredResult:
-        url = f"{self.confirm_at}{recorded.confirmation}" if self.confirm_at and recorded.confirmation else None
-        if recorded.status is CallStatus.HELD and url is not None and may_ask and _takes_urls(context):
-            asked = mcp.ElicitRequest(params=mcp.ElicitRequestURLParams(message=MESSAGES[Code.CONFIRMATION_REQUIRED], url=url))
-            return mcp.InputRequiredResult(input_requests={_CONFIRMATION: asked}, request_state=recorded.call_id)
-        told = {name: value for name, value in result_item(recorded).items() if name not in ("native_id", "reason")}
-        meta: Any = {CONVERSATION: conversation, CALL: {**told, **({"confirm_at": url} if url else {})}}
-        text = output_text(recorded)
+    def _answer(self, context: Context, recorded: Recorded, conversation: str, *, may_ask: bool = True) -> Answered:
+        """`may_ask`: whether its user is still to be sent to the bank's page."""
+        asks = self._asks(context, recorded)
+        if recorded.status is CallStatus.HELD and may_ask:
+            if tasks.takes_tasks(context):
+                return tasks.created(recorded.call_id, _message(recorded), asks, self._meta_of(recorded, conversation))
+            if asks:
+                return mcp.InputRequiredResult(input_requests={**asks}, request_state=recorded.call_id)
+        return self._result(recorded, conversation)
+
+    def _asks(self, context: Context, recorded: Recorded) -> Mapping[str, mcp.ElicitRequest]:
+        """The wish that the user opens the bank's page; none where there is no page, or the client opens none."""
+        url = self._url(recorded)
+        if recorded.status is not CallStatus.HELD or url is None or not _takes_urls(context):
+            return {}
+        wish = mcp.ElicitRequestURLParams(message=MESSAGES[Code.CONFIRMATION_REQUIRED], url=url)
+        return {_CONFIRMATION: mcp.ElicitRequest(params=wish)}
+
+    def _result(self, recorded: Recorded, conversation: str) -> mcp.CallToolResult:
+        meta: Any = self._meta_of(recorded, conversation)
         return mcp.CallToolResult(
-            content=[mcp.TextContent(text=text)],
+            content=[mcp.TextContent(text=output_text(recorded))],
             structured_content=recorded.output,
             is_error=recorded.output is None,
             _meta=meta,
         )
+
+    def _meta_of(self, recorded: Recorded, conversation: str) -> Mapping[str, Any]:
+        told = {name: value for name, value in result_item(recorded).items() if name not in ("native_id", "reason")}
+        url = self._url(recorded)
+        return {CONVERSATION: conversation, CALL: {**told, **({"confirm_at": url} if url else {})}}
+
+    def _url(self, recorded: Recorded) -> str | None:
+        return f"{self.confirm_at}{recorded.confirmation}" if self.confirm_at and recorded.confirmation else None
 
     def _changed(self, context: Context, name: str) -> mcp.CallToolResult | None:
         """A client that pins definitions is not served by another one."""
@@ -168,6 +221,10 @@ class McpTools:
         if pinned is None or (found is not None and schema_hash(found) == pinned):
             return None
         return _failed("The definition of this tool has changed: list the tools again.")
+
+
+def _message(recorded: Recorded) -> str:
+    return MESSAGES[recorded.code or Code.CONFIRMATION_REQUIRED] if recorded.message is None else recorded.message
 
 
 def _principal(context: Context) -> Principal:
