@@ -175,7 +175,8 @@ async def over(folder: Path, model: ScriptedModel, **changes: Any) -> AsyncItera
 async def served(gateway: Gateway) -> AsyncIterator[str]:
     """The base URL at which the gateway answers."""
     listening = socket.create_server(("127.0.0.1", 0), backlog=1024)
-    server = uvicorn.Server(uvicorn.Config(in_front(build_app(gateway), gateway), log_level="warning", access_log=False))
+    app, kept_s = in_front(build_app(gateway), gateway), 120  # longer than clients keep a connection, or a request may meet its end
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_keep_alive=kept_s))
     serving = asyncio.create_task(server.serve(sockets=[listening]))
 
     async def is_up() -> bool | None:

@@ -308,8 +308,7 @@ async def talk(gateway: Gateway, at: Served | None, door: Door, customer: str) -
 @asynccontextmanager
 async def at_door(gateway: Gateway, scripts: Scripts) -> AsyncIterator[Served]:
     """The gateway's API on loopback, with the models of runs under these scripts."""
-    kept = httpx.Limits(keepalive_expiry=2)  # shorter than the server keeps a connection, or a request meets its end
-    async with served(gateway) as url, httpx.AsyncClient(base_url=url, timeout=WAITS_S, limits=kept) as http:
+    async with served(gateway) as url, httpx.AsyncClient(base_url=url, timeout=WAITS_S) as http:
         functions = tuple(item.name for item in gateway.door.functions if not isinstance(item, ToolFunction))
         yield Served(gateway, url, http, scripts, LocalIssuer(gateway.settings.data), functions)
 
