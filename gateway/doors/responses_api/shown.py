@@ -72,7 +72,7 @@ def whole(
         "output": list(output),
         "completed_at": completed_at if status == "completed" else None,
         "error": None if error is None else {"code": "server_error", "message": error},
-        "incomplete_details": {"reason": reason} if status == "incomplete" else None,
+        "incomplete_details": {"reason": reason} if status == "incomplete" and reason else None,
         "usage": None if usage is None else counted_usage(usage),
         "tellergate": {"conversation": conversation, "calls": list(calls), "confirmations": list(confirmations)},
     }
@@ -91,6 +91,11 @@ def counted_usage(usage: Mapping[str, int]) -> Object:
 def held_message(response: str) -> Object:
     """What a response says that ends because the customer is to confirm something."""
     return said(f"{MESSAGE}{response.removeprefix('resp_')}", "completed", HELD_TEXT)
+
+
+def response_of_held(item: str) -> str:
+    """Of which response such a message is, by its id, if it is one."""
+    return f"resp_{item.removeprefix(MESSAGE)}"
 
 
 def reason_of_run(details: Any) -> str:
