@@ -17,26 +17,24 @@ INSTALLED = "installed"
 
 
 def environment(peer: str) -> Path:
-    """A peer's environment, once it is installed. Skips the test where it is not; fails it if REQUIRE_PEERS is set."""
-    place = PEERS / peer / ".venv"
-    if not place.is_dir():
+    """That of a client, once it is whole. Skips the test where it is not installed; fails it if REQUIRE_PEERS is set."""
+    found = PEERS / peer / ".venv"
+    if not found.is_dir():
         absent(f"tests/peers/{peer}")
     deadline = time.monotonic() + INSTALL_S
-    while not (place / INSTALLED).exists():
+    while not (found / INSTALLED).exists():
         if time.monotonic() > deadline:
             absent(f"tests/peers/{peer}")
         time.sleep(0.2)
-    return place
+    return found
 
 
 def drive(peer: str, *arguments: str) -> dict[str, Any]:
-    """What the client saw."""
-    place = environment(peer)
+    """What the client saw. Skips the test where it is not installed; fails it if REQUIRE_PEERS is set."""
+    python = environment(peer) / "bin" / "python"
     script = PEERS / peer / "drive.py"
     home = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG")}
-    done = subprocess.run(
-        [place / "bin" / "python", script, *arguments], env=home, capture_output=True, text=True, timeout=DRIVE_S, check=False
-    )
+    done = subprocess.run([python, script, *arguments], env=home, capture_output=True, text=True, timeout=DRIVE_S, check=False)
     if done.returncode:
         sys.stderr.write(done.stderr)
         raise AssertionError(f"{peer} ended with {done.returncode}: {done.stderr[-2000:]}")
