@@ -172,10 +172,11 @@ async def over(folder: Path, model: ScriptedModel, **changes: Any) -> AsyncItera
 
 
 @asynccontextmanager
-async def served(gateway: Gateway) -> AsyncIterator[str]:
-    """The base URL at which the gateway answers."""
+async def served(gateway: Gateway, *, kept_s: int = 5) -> AsyncIterator[str]:
+    """The base URL at which the gateway answers. `kept_s`: how long it keeps a connection on which nothing is asked; a client that keeps
+    one for longer may have a request meet its end, on a busy machine."""
     listening = socket.create_server(("127.0.0.1", 0), backlog=1024)
-    app, kept_s = in_front(build_app(gateway), gateway), 120  # longer than clients keep a connection, or a request may meet its end
+    app = in_front(build_app(gateway), gateway)
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_keep_alive=kept_s))
     serving = asyncio.create_task(server.serve(sockets=[listening]))
 

@@ -308,7 +308,7 @@ async def talk(gateway: Gateway, at: Served | None, door: Door, customer: str) -
 @asynccontextmanager
 async def at_door(gateway: Gateway, scripts: Scripts) -> AsyncIterator[Served]:
     """The gateway's API on loopback, with the models of runs under these scripts."""
-    async with served(gateway) as url, httpx.AsyncClient(base_url=url, timeout=WAITS_S) as http:
+    async with served(gateway, kept_s=120) as url, httpx.AsyncClient(base_url=url, timeout=WAITS_S) as http:
         functions = tuple(item.name for item in gateway.door.functions if not isinstance(item, ToolFunction))
         yield Served(gateway, url, http, scripts, LocalIssuer(gateway.settings.data), functions)
 
