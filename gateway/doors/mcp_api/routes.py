@@ -36,6 +36,8 @@ class McpDoor:
             """The Model Context Protocol."""
             return await asking.answer(request, self.answer, SCOPE_CALLS, protects=True)
 
+        app.router.routes.insert(0, app.router.routes.pop())  # found at once: to pass all other routes costs a call 90 us
+
     @asynccontextmanager
     async def run(self) -> AsyncIterator[None]:
         async with self._manager.run():
