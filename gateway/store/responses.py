@@ -146,6 +146,12 @@ def of_customer(connection: Connection, customer: str, id_: str) -> StoredRespon
     return _response(_FOUND.rows(connection, {"response": id_, "of_customer": customer}))
 
 
+def of_ids(connection: Connection, customer: str, ids: Sequence[str]) -> Sequence[StoredResponse]:
+    """Those of these responses that are this customer's."""
+    rows = connection.execute(select(RESPONSES).where(_C.id.in_(ids), _C.customer == customer)).all() if ids else ()
+    return [response for row in rows if (response := _response([row])) is not None]
+
+
 def newest(connection: Connection, thread: str) -> StoredResponse | None:
     return _response(_NEWEST.rows(connection, {"thread": thread}))
 

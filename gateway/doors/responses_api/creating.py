@@ -27,15 +27,16 @@ from gateway.doors.responses_api.events import ResponseEvents
 from gateway.doors.responses_api.given import GivenInput, given_input, history_of, references_of
 from gateway.doors.responses_api.items import all_items
 from gateway.doors.responses_api.reading import referenced_items
-from gateway.doors.responses_api.schemas import ResponseRequest, SchemaFormat
+from gateway.doors.responses_api.schemas import ITEMS_MOST, ResponseRequest, SchemaFormat
 from gateway.doors.responses_api.shown import asked_body
 from gateway.doors.rest import Door
 from gateway.doors.running import as_started, as_submitted, due, given_up, lease_for, listening, new_run, submitting, taken_up
 from gateway.runs.broadcast import Listener
 from gateway.runs.objects import RUN_FIELDS, new_id, own_of
-from gateway.store import responses, runs
+from gateway.store import responses, runs, threads
 from gateway.store.responses import NotTheNewest, ResponseState, StartResponse, StoredResponse, SubmitResponse
 from gateway.store.runs import OutputsMismatch, Run, StartRun
+from gateway.store.steps import calls_of
 from gateway.store.threads import AddMessage, CreateThread
 
 
@@ -80,12 +81,32 @@ async def create(api: Api, door: Door, request: Request, principal: Principal) -
     if sum(map(len, asked.instructions)) > TEXT_MOST:
         raise _wrong("input", f"system and developer messages have at most {TEXT_MOST} characters together, with earlier ones")
     if outputs := asked.given.outputs:
-        waiting = await api.book.read(lambda connection: runs.waiting_for(connection, principal.customer, frozenset(outputs)))
+        waiting = await _waiting_for(asked, outputs)
+        if waiting is None and (left := await _without_answered(asked)) is not None:
+            asked, outputs = left, left.given.outputs
+            waiting = await _waiting_for(asked, outputs)
         if waiting is not None and (follows is None or follows.run.id == waiting.id):
             return await _go_on(asked, waiting, outputs)
         if asked.given.loose:
             raise RequestFault(Fault.OUTPUTS_NOT_EXPECTED, _NOT_EXPECTED, param="input")
     return await _begin(asked)
+
+
+async def _waiting_for(asked: _Asked, outputs: Mapping[str, str]) -> Run | None:
+    wanted = frozenset(outputs)
+    return await asked.api.book.read(lambda connection: runs.waiting_for(connection, asked.principal.customer, wanted))
+
+
+async def _without_answered(asked: _Asked) -> _Asked | None:
+    """Without outputs that were taken before in the thread: clients resend those of all their rounds. None: there are none."""
+    follows, loose = asked.follows, asked.given.loose
+    if follows is None or not loose:
+        return None
+    thread = follows.response.thread
+    _, made = await asked.api.book.read(lambda connection: responses.items_of(connection, thread))
+    taken = {call["id"]: call["function"]["output"] for step in made for call in calls_of(step) if "tellergate" not in call}
+    left = {id_: output for id_, output in loose.items() if taken.get(id_) != output}
+    return replace(asked, given=replace(asked.given, loose=left)) if 0 < len(left) < len(loose) else None
 
 
 _NOT_EXPECTED = "input: must have the outputs of exactly the calls that wait, or each call with its output"
@@ -180,10 +201,12 @@ async def _go_on(asked: _Asked, run: Run, outputs: Mapping[str, str]) -> Respons
 
 
 async def _further(asked: _Asked, run: Run) -> tuple[AddMessage, ...]:
-    """The messages beside outputs whose calls the client does not resend: all else it resends is known."""
-    if not asked.given.loose:
+    """The messages beside outputs whose calls the client does not resend: all else it resends is known. What was asked before, and stands
+    here again, is not said again."""
+    if not asked.given.loose or not asked.given.entries:
         return ()
-    given = asked.given
+    stand = await asked.api.book.read(lambda connection: threads.newest(connection, run.thread, ITEMS_MOST))
+    given = asked.given.without_resent(stand)
     if not all(isinstance(entry, NewMessage) for entry in given.entries):
         raise _wrong("input", "beside outputs of calls that wait there may be messages, and no other calls")
     resent = Resent(given.entries, given.newest_word, asked.body.tellergate.origin)

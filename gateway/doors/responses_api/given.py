@@ -1,7 +1,7 @@
 """What a client gives as input, as a thread keeps it. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
@@ -23,6 +23,7 @@ from gateway.doors.responses_api.schemas import (
 )
 from gateway.runs.objects import Object
 from gateway.runs.transcript import UNANSWERED
+from gateway.store.threads import Message
 
 HELD = orjson.dumps(
     {"ok": False, "error": {"code": Code.CONFIRMATION_REQUIRED.value, "message": MESSAGES[Code.CONFIRMATION_REQUIRED]}}
@@ -49,6 +50,18 @@ class GivenInput:
         if self.loose or isinstance(last, NewMessage):
             return self.loose
         return {call.id: call.output for call in last if not call.id.startswith(SERVER_CALL)}
+
+    def without_resent(self, stand: Sequence[Message]) -> "GivenInput":
+        """Without what it begins with, up to the last of its user messages that are the newest of those that `stand` in the thread."""
+        known = [_stored(message.body["content"]) for message in stand if message.body["role"] == "user"]
+        places = [at for at, entry in enumerate(self.entries) if isinstance(entry, NewMessage) and entry.role == "user"]
+        told = [_told(self.entries[at]) for at in places]
+        most = next((most for most in range(min(len(told), len(known)), 0, -1) if told[:most] == known[-most:]), 0)
+        if not most:
+            return self
+        begin = places[most - 1] + 1
+        newest = None if self.newest_word is None or self.newest_word < begin else self.newest_word - begin
+        return replace(self, entries=self.entries[begin:], newest_word=newest)
 
 
 def references_of(request: ResponseRequest) -> frozenset[str]:
@@ -147,6 +160,24 @@ class _Reading:
     def whole(self) -> GivenInput:
         self.flush()
         return GivenInput(tuple(self.entries), self.newest, tuple(self.instructions), self.loose)
+
+
+def _told(message: Entry) -> list[str]:
+    """What a message says: texts, and where its images are."""
+    if isinstance(message, tuple):
+        return []
+    if isinstance(message.content, str):
+        return [message.content]
+    return [_place(part.model_dump()) for part in message.content]
+
+
+def _stored(content: Any) -> list[str]:
+    """The same of a message of a thread."""
+    return [_place({**part, "text": part["text"]["value"]} if part["type"] == "text" else part) for part in content]
+
+
+def _place(part: Mapping[str, Any]) -> str:
+    return str(part["text"] if part["type"] == "text" else part[part["type"]].get("url") or part[part["type"]].get("file_id"))
 
 
 def _answer(output: str | None) -> str:

@@ -13,7 +13,7 @@ from gateway.domain.principal import Principal
 from gateway.doors.assistants_api.api import Api, missing
 from gateway.doors.bodies import json_answer
 from gateway.doors.responses_api.items import all_items, call_items, call_of_item, message_item
-from gateway.doors.responses_api.shown import as_it_stands
+from gateway.doors.responses_api.shown import as_it_stands, held_message, response_of_held
 from gateway.doors.rest import Door, conversation_object
 from gateway.doors.running import cancelled
 from gateway.runs import objects
@@ -105,6 +105,9 @@ async def referenced_items(api: Api, principal: Principal, ids: frozenset[str], 
             for item in call_items(step, with_outputs=False):
                 if item["id"] in ids:
                     found[item["id"]] = None if step.thread == thread else item
+        held = {response_of_held(id_): id_ for id_ in ids - calls.keys() - found.keys()}
+        for response in responses.of_ids(connection, principal.customer, sorted(held)):
+            found[held[response.id]] = None if response.thread == thread else held_message(response.id)
         return found
 
     return await api.book.read(question)

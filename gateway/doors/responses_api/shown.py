@@ -106,6 +106,11 @@ def held_message(response: str) -> Object:
     return said(f"{MESSAGE}{response.removeprefix('resp_')}", "completed", HELD_TEXT)
 
 
+def response_of_held(item: str) -> str:
+    """Of which response such a message is, by its id, if it is one."""
+    return f"resp_{item.removeprefix(MESSAGE)}"
+
+
 def reason_of_run(details: Any) -> str:
     """Why a run is incomplete, as this API has it."""
     reason = (details or {}).get("reason")
