@@ -1,5 +1,6 @@
 """Bodies of requests, read raw, bounded and strict, and held against a model; and JSON answers."""
 
+import codecs
 from collections.abc import Mapping
 from typing import TypeVar
 
@@ -16,6 +17,8 @@ QUOTA = "tellergate.quota"
 """In a request's scope: what is told how many bytes are about to be stored, and raises RequestFault for what is too much."""
 
 UNKEPT = {"cache-control": "no-store"}
+
+_BYTE_ORDER_MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -60,6 +63,9 @@ def _empty(expected: str) -> RequestFault:
 
 
 async def _content(request: Request, max_bytes: int) -> bytes:
+    if request.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+        message = "content-encoding: send the body as it is: a compressed one is as large as its sender likes"
+        raise RequestFault(Fault.UNSUPPORTED, message, param="content-encoding")
     size, parts = 0, []
     async for part in request.stream():
         size += len(part)
@@ -72,6 +78,10 @@ async def _content(request: Request, max_bytes: int) -> bytes:
 
 
 def _parsed(content: bytes, max_bytes: int, max_depth: int) -> Parsed:
+    if content.startswith(_BYTE_ORDER_MARKS):
+        raise RequestFault(
+            Fault.INVALID_JSON, "the body begins with a byte order mark: send UTF-8 without one (RFC 8259 section 8.1)"
+        )
     try:
         return loads(content, max_bytes=max_bytes, max_depth=max_depth)
     except JsonError as error:

@@ -118,7 +118,7 @@ class ChatCompletionRequest(IgnoredOptions):
     model: ModelName
     messages: Annotated[list[Message], Field(min_length=1, max_length=MESSAGES_MOST)]
     tools: Annotated[list[Annotated[FunctionTool, of_types("function")]], Field(max_length=128)] | None = None
-    tool_choice: Literal["none", "auto", "required"] | Annotated[FunctionChoice, of_types("function")] | None = None
+    tool_choice: Annotated[Literal["none", "auto", "required"] | FunctionChoice | None, of_types("function")] = None
     parallel_tool_calls: bool | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
