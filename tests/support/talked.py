@@ -69,6 +69,7 @@ _STUBS = "as tools that are never called"
 _PAGE, _TEXT = "`tellergate.confirmations` of the answer", "the answer's text; ask `GET /v1/confirmations`"
 _CAUGHT = "raises `{}`: catch it, ask `GET /v1/confirmations`, go on"
 CHAT, RESPONSES, MCP = "Chat Completions", "Responses", "MCP"
+COMPLETED = "Responses, `tellergate.held`"
 
 CLIENTS = (
     Client("`openai` for Python", CHAT, "agents", _IN_TOOLS, _PAGE, shows_page=True),
@@ -77,6 +78,7 @@ CLIENTS = (
     Client("`openai` for JavaScript", RESPONSES, "ai_sdk", _IN_TOOLS, _PAGE, shows_page=True),
     Client("OpenAI Agents SDK", CHAT, "agents", _STUBS, _TEXT),
     Client("OpenAI Agents SDK", RESPONSES, "agents", _STUBS, _CAUGHT.format("ModelBehaviorError"), raises="ModelBehaviorError"),
+    Client("OpenAI Agents SDK", COMPLETED, "agents", _STUBS, _TEXT),
     Client("OpenAI Agents SDK", MCP, "agents", "listed by the server", _TEXT),
     Client("LangChain `create_agent`", CHAT, "agents", _STUBS, _TEXT),
     Client("LangChain `create_agent`", RESPONSES, "agents", _STUBS, _TEXT),
@@ -94,6 +96,7 @@ CLIENTS = (
         _CAUGHT.format("AgentInvokeException"),
         raises="AgentInvokeException",
     ),
+    Client("Semantic Kernel `OpenAIResponsesAgent`", COMPLETED, "semantic_kernel", f"{_STUBS}, without a plugin's name", _TEXT),
     Client("Vercel `ai`, `@ai-sdk/openai`", CHAT, "ai_sdk", "as tools without `execute`", _PAGE, shows_page=True),
     Client("Vercel `ai`, `@ai-sdk/openai`", RESPONSES, "ai_sdk", "as tools without `execute`", _PAGE, shows_page=True),
     Client("Vercel `ai`, `@ai-sdk/open-responses`", RESPONSES, "ai_sdk", "as tools without `execute`", _PAGE, shows_page=True),
