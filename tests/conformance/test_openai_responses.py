@@ -400,7 +400,7 @@ async def test_a_conversation_goes_on_and_is_erased_with_its_customer(tmp_path: 
 REFUSED: tuple[tuple[dict[str, Any], str, str], ...] = (
     ({"input": []}, "invalid_request", "input"),
     ({"prompt": {"id": "pmpt_1"}}, "unsupported", "prompt"),
-    ({"truncation": "disabled"}, "unsupported", "truncation"),
+    ({"truncation": "middle"}, "invalid_request", "truncation"),
     ({"max_tool_calls": 1}, "unsupported", "max_tool_calls"),
     ({"include": ["message.output_text.logprobs"]}, "unsupported", "include[0]"),
     ({"tools": [{"type": "web_search"}]}, "unsupported", "tools[0]"),

@@ -592,6 +592,7 @@ OPTIONS = (
     ),
     Habit("`include` of what nobody knows", "", None, Sent({"include": ["x"]}, _unsupported("include[0]"))),
     Habit("`truncation` is `auto`", "", None, Sent({"truncation": "auto"})),
+    Habit("`truncation` is `disabled`", "LlamaIndex", None, Sent({"truncation": "disabled"})),
     Habit("`modalities` are `text`", "`openai`", Sent({"modalities": ["text"]})),
     Habit(
         "`modalities` have `audio`",

@@ -85,7 +85,7 @@ CLIENTS = (
     Client("LangGraph `StateGraph`", CHAT, "agents", _STUBS, _TEXT),
     Client("LangGraph `StateGraph`", RESPONSES, "agents", _STUBS, _TEXT),
     Client("LlamaIndex `FunctionAgent`", CHAT, "llama_index_llms", _STUBS, _TEXT),
-    Client("LlamaIndex `FunctionAgent`", RESPONSES, "llama_index_llms", f'{_STUBS}; `truncation="auto"`', _TEXT),
+    Client("LlamaIndex `FunctionAgent`", RESPONSES, "llama_index_llms", _STUBS, _TEXT),
     Client("AutoGen `AssistantAgent`", CHAT, "autogen", _STUBS, _TEXT),
     Client("Semantic Kernel `ChatCompletionAgent`", CHAT, "semantic_kernel", f"{_STUBS}, without a plugin's name", _TEXT),
     Client(

@@ -202,11 +202,11 @@ class ResponseRequest(IgnoredOptions):
     text: TextOptions | None = None
     reasoning: ReasoningOptions | None = None
     max_output_tokens: Annotated[int, Field(ge=1, le=100_000_000)] | None = None
+    truncation: Literal["auto", "disabled"] | None = None
     metadata: Annotated[Metadata | None, AfterValidator(_held_as)] = None
     tellergate: ResponseExtension = ResponseExtension()
 
     include: Annotated[list[Annotated[str, BeforeValidator(_ignorable)]], Field(max_length=8)] | None = None
-    truncation: Annotated[object, only("auto")] = None
     max_tool_calls: Annotated[object, only()] = None
     top_logprobs: Annotated[object, only(0)] = None
     prompt: Annotated[object, only()] = None

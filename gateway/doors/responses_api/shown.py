@@ -53,7 +53,7 @@ def asked_body(id_: str, request: ResponseRequest, model: str, created: datetime
         "tool_choice": "auto" if request.tool_choice is None else _choice(request.tool_choice),
         "tools": [tool.model_dump() for tool in request.tools or ()],
         "top_p": 1.0 if request.top_p is None else request.top_p,
-        "truncation": "auto",
+        "truncation": request.truncation or "auto",
         **_NOT_TAKEN,
         "metadata": dict(request.metadata or {}),
     }
