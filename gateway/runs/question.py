@@ -85,7 +85,8 @@ class QuestionBuilder:
             budget=min(self.most_tokens, bounds.prompt or self.most_tokens) - frame,
             counter=counter,
         )
-        if fitting is None:
+        is_cut = fitting is None or fitting.dropped != DroppedHistory() or len(messages) > MESSAGES_MOST
+        if fitting is None or (is_cut and own_of(run).get("is_whole")):
             return "max_prompt_tokens"
         sources = citations(call for step in steps if step.run == run.id for call in calls_of(step))
         items = await with_images(fitting.items, self.images, principal.client, principal.customer)

@@ -209,3 +209,16 @@ async def test_a_body_is_waited_for_where_its_client_asks_first(tmp_path: Path) 
         writer.close()
         assert answer.startswith(b"HTTP/1.1 200")
         assert b"Noon." in answer
+
+
+async def test_of_a_whole_that_does_not_fit_nothing_is_dropped_where_the_client_says_so(tmp_path: Path) -> None:
+    """`truncation: "disabled"`, as LlamaIndex sends it with each request; `auto` drops from the middle."""
+    long = [{"role": role, "content": f"{number} " + "word " * 400} for number in range(6) for role in ("user", "assistant")]
+    async with assisted(tmp_path / "data", Reply(text="Noon."), model_context_tokens=2_000) as all_of, asking(all_of) as http:
+        for truncation, status, asked in (("auto", "completed", 1), ("disabled", "incomplete", 0)):
+            all_of.model.seen.clear()
+            body = {"model": "a-model", "truncation": truncation, "input": [*long, {"role": "user", "content": WORD}]}
+            answer = (await http.post(DOORS["responses"], json=body)).json()
+            assert (answer["status"], answer["truncation"], len(all_of.model.seen)) == (status, truncation, asked)
+        short = await http.post(DOORS["responses"], json={"model": "a-model", "truncation": "disabled", "input": WORD})
+        assert short.json()["status"] == "completed"

@@ -566,6 +566,15 @@ OPTIONS = (
     Habit("`store` is true", "OpenAI Agents SDK", Sent({"store": True}, _unsupported("store")), Sent({"store": True})),
     Habit("`metadata`", "OpenAI Agents SDK", *_same(metadata={"trace": "1"})),
     Habit(
+        "`metadata` that says how a response ends which waits",
+        "OpenAI Agents SDK, Semantic Kernel",
+        None,
+        Sent({"metadata": {"tellergate.held": "completed"}}),
+    ),
+    Habit(
+        "the same with a word that nobody knows", "", None, Sent({"metadata": {"tellergate.held": "done"}}, _invalid("metadata"))
+    ),
+    Habit(
         "`user`, `safety_identifier`, `prompt_cache_key`",
         "`openai`, LangChain",
         *_same(user="u", safety_identifier="s", prompt_cache_key="p"),
@@ -583,6 +592,7 @@ OPTIONS = (
     ),
     Habit("`include` of what nobody knows", "", None, Sent({"include": ["x"]}, _unsupported("include[0]"))),
     Habit("`truncation` is `auto`", "", None, Sent({"truncation": "auto"})),
+    Habit("`truncation` is `disabled`", "LlamaIndex", None, Sent({"truncation": "disabled"})),
     Habit("`modalities` are `text`", "`openai`", Sent({"modalities": ["text"]})),
     Habit(
         "`modalities` have `audio`",

@@ -67,8 +67,10 @@ class Client:
 _IN_TOOLS = "in `tools`; never asked of it"
 _STUBS = "as tools that are never called"
 _PAGE, _TEXT = "`tellergate.confirmations` of the answer", "the answer's text; ask `GET /v1/confirmations`"
+_META = '`_meta["tellergate/call"].confirm_at` of the tool\'s result'
 _CAUGHT = "raises `{}`: catch it, ask `GET /v1/confirmations`, go on"
 CHAT, RESPONSES, MCP = "Chat Completions", "Responses", "MCP"
+COMPLETED = "Responses, `tellergate.held`"
 
 CLIENTS = (
     Client("`openai` for Python", CHAT, "agents", _IN_TOOLS, _PAGE, shows_page=True),
@@ -77,13 +79,14 @@ CLIENTS = (
     Client("`openai` for JavaScript", RESPONSES, "ai_sdk", _IN_TOOLS, _PAGE, shows_page=True),
     Client("OpenAI Agents SDK", CHAT, "agents", _STUBS, _TEXT),
     Client("OpenAI Agents SDK", RESPONSES, "agents", _STUBS, _CAUGHT.format("ModelBehaviorError"), raises="ModelBehaviorError"),
+    Client("OpenAI Agents SDK", COMPLETED, "agents", _STUBS, _TEXT),
     Client("OpenAI Agents SDK", MCP, "agents", "listed by the server", _TEXT),
     Client("LangChain `create_agent`", CHAT, "agents", _STUBS, _TEXT),
     Client("LangChain `create_agent`", RESPONSES, "agents", _STUBS, _TEXT),
     Client("LangGraph `StateGraph`", CHAT, "agents", _STUBS, _TEXT),
     Client("LangGraph `StateGraph`", RESPONSES, "agents", _STUBS, _TEXT),
     Client("LlamaIndex `FunctionAgent`", CHAT, "llama_index_llms", _STUBS, _TEXT),
-    Client("LlamaIndex `FunctionAgent`", RESPONSES, "llama_index_llms", f'{_STUBS}; `truncation="auto"`', _TEXT),
+    Client("LlamaIndex `FunctionAgent`", RESPONSES, "llama_index_llms", _STUBS, _TEXT),
     Client("AutoGen `AssistantAgent`", CHAT, "autogen", _STUBS, _TEXT),
     Client("Semantic Kernel `ChatCompletionAgent`", CHAT, "semantic_kernel", f"{_STUBS}, without a plugin's name", _TEXT),
     Client(
@@ -94,9 +97,11 @@ CLIENTS = (
         _CAUGHT.format("AgentInvokeException"),
         raises="AgentInvokeException",
     ),
+    Client("Semantic Kernel `OpenAIResponsesAgent`", COMPLETED, "semantic_kernel", f"{_STUBS}, without a plugin's name", _TEXT),
     Client("Vercel `ai`, `@ai-sdk/openai`", CHAT, "ai_sdk", "as tools without `execute`", _PAGE, shows_page=True),
     Client("Vercel `ai`, `@ai-sdk/openai`", RESPONSES, "ai_sdk", "as tools without `execute`", _PAGE, shows_page=True),
     Client("Vercel `ai`, `@ai-sdk/open-responses`", RESPONSES, "ai_sdk", "as tools without `execute`", _PAGE, shows_page=True),
+    Client("Vercel `ai`, `@ai-sdk/mcp`", MCP, "ai_sdk", "listed by the server", _META, shows_page=True),
 )
 
 
@@ -151,9 +156,14 @@ def _told(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Outputs since the customer spoke; hosts of the Model Context Protocol wrap what they pass on."""
     for output in outputs(body):
         found: Any = json.loads(output)
-        while isinstance(found, list):
-            found = found[0]
-        yield json.loads(found["text"]) if isinstance(found.get("text"), str) else found
+        while not _is_answer(found):
+            found = found[0] if isinstance(found, list) else found["content"] if "content" in found else json.loads(found["text"])
+        yield found
+
+
+def _is_answer(found: Any) -> bool:
+    """Of a function of the bank, or of the app."""
+    return isinstance(found, dict) and ("ok" in found or "shown" in found)
 
 
 def _count(told: list[dict[str, Any]], what: str) -> int:

@@ -227,6 +227,8 @@ def _run(asked: _Asked, thread: str) -> Run:
     body["parallel_tool_calls"] = request.parallel_tool_calls is not False
     body["reasoning_effort"] = None if request.reasoning is None else request.reasoning.effort
     body["response_format"] = _format(request)
+    if request.truncation == "disabled":
+        body["own"] = {"is_whole": True}
     if request.tool_choice is not None:
         choice = request.tool_choice
         body["tool_choice"] = choice if isinstance(choice, str) else {"type": "function", "function": {"name": choice.name}}

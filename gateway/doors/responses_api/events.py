@@ -23,7 +23,7 @@ from gateway.doors.responses_api.items import (
     server_call,
     unfinished,
 )
-from gateway.doors.responses_api.shown import FAILED, HELD_TEXT, held_message, reason_of_run, whole
+from gateway.doors.responses_api.shown import FAILED, HELD_TEXT, held_message, reason_of_run, status_of_held, whole
 from gateway.runs.objects import Object
 
 _BROKE_OFF = "The answer broke off; what was done before stays done."
@@ -219,7 +219,7 @@ class ResponseEvents:
                 if self.asked["background"]:
                     return self._event("response.in_progress", response=self._whole("in_progress"))
                 self.is_left = True
-                return self._held() + self._end("incomplete", shown)
+                return self._held() + self._end(status_of_held(self.asked), shown)
             case "requires_action" | "completed":
                 return self._end("completed", shown)
             case "incomplete":

@@ -6,7 +6,7 @@ Clients send much that asks for nothing: it is taken, and changes nothing. What 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from gateway.doors.assistants_api.common_schemas import Echoed, Id, IgnoredOptions, Metadata, Text, of_types, only
@@ -171,8 +171,20 @@ def _ignorable(value: Any) -> Any:
     return value
 
 
+HELD_AS = "tellergate.held"
+"""The name in a request's metadata under which it says how a response ends that waits for the customer: not all clients can send fields of
+ours, and some raise on one that is incomplete."""
+
+
+def _held_as(metadata: Mapping[str, str] | None) -> Mapping[str, str] | None:
+    if metadata and metadata.get(HELD_AS, "incomplete") not in ("incomplete", "completed"):
+        raise PydanticCustomError("either", "tellergate.held: either incomplete or completed")
+    return metadata
+
+
 class ResponseRequest(IgnoredOptions):
-    """`tellergate`: ours, beside what the API has."""
+    """`tellergate`: ours, beside what the API has. `metadata["tellergate.held"]`: `completed`, where a response that waits for the customer
+    is to end as one that is complete."""
 
     model: ModelName
     input: ItemText | Annotated[list[InputItem], Field(min_length=1, max_length=ITEMS_MOST)]
@@ -190,11 +202,11 @@ class ResponseRequest(IgnoredOptions):
     text: TextOptions | None = None
     reasoning: ReasoningOptions | None = None
     max_output_tokens: Annotated[int, Field(ge=1, le=100_000_000)] | None = None
-    metadata: Metadata | None = None
+    truncation: Literal["auto", "disabled"] | None = None
+    metadata: Annotated[Metadata | None, AfterValidator(_held_as)] = None
     tellergate: ResponseExtension = ResponseExtension()
 
     include: Annotated[list[Annotated[str, BeforeValidator(_ignorable)]], Field(max_length=8)] | None = None
-    truncation: Annotated[object, only("auto")] = None
     max_tool_calls: Annotated[object, only()] = None
     top_logprobs: Annotated[object, only(0)] = None
     prompt: Annotated[object, only()] = None

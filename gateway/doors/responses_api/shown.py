@@ -7,7 +7,7 @@ from typing import Any
 from gateway.domain.states import RunState
 from gateway.domain.strict_json import Json
 from gateway.doors.responses_api.items import MESSAGE, calls_made, output_items, said, unfinished
-from gateway.doors.responses_api.schemas import ResponseRequest
+from gateway.doors.responses_api.schemas import HELD_AS, ResponseRequest
 from gateway.runs.objects import Object, own_of, seconds
 from gateway.store.responses import ResponseState
 
@@ -53,7 +53,7 @@ def asked_body(id_: str, request: ResponseRequest, model: str, created: datetime
         "tool_choice": "auto" if request.tool_choice is None else _choice(request.tool_choice),
         "tools": [tool.model_dump() for tool in request.tools or ()],
         "top_p": 1.0 if request.top_p is None else request.top_p,
-        "truncation": "auto",
+        "truncation": request.truncation or "auto",
         **_NOT_TAKEN,
         "metadata": dict(request.metadata or {}),
     }
@@ -106,6 +106,11 @@ def held_message(response: str) -> Object:
     return said(f"{MESSAGE}{response.removeprefix('resp_')}", "completed", HELD_TEXT)
 
 
+def status_of_held(asked: Mapping[str, Any]) -> str:
+    """As what such a response ends: as its request said."""
+    return str(asked["metadata"].get(HELD_AS, "incomplete"))
+
+
 def response_of_held(item: str) -> str:
     """Of which response such a message is, by its id, if it is one."""
     return f"resp_{item.removeprefix(MESSAGE)}"
@@ -138,5 +143,6 @@ def as_it_stands(state: ResponseState) -> Object:
         case RunState.QUEUED:
             return whole(body, "queued", items, **told)
     if confirmations and not body["background"]:
-        return whole(body, "incomplete", [*map(unfinished, items), held_message(state.response.id)], **told)
+        told["completed_at"] = body["created_at"]
+        return whole(body, status_of_held(body), [*map(unfinished, items), held_message(state.response.id)], **told)
     return whole(body, "in_progress", items, **told)

@@ -8,6 +8,7 @@ import httpx
 from agents import (
     Agent,
     ModelBehaviorError,
+    ModelSettings,
     OpenAIChatCompletionsModel,
     OpenAIResponsesModel,
     Runner,
@@ -166,6 +167,15 @@ class AgentsResponses(AgentsChat):
             return type(error).__name__
 
 
+class AgentsResponsesHeld(AgentsResponses):
+    """By the metadata of its requests, which it sends as any other, such a response is complete."""
+
+    door = "Responses, `tellergate.held`"
+
+    def made(self, tools: list[Any], **more: Any) -> Any:
+        return super().made(tools, model_settings=ModelSettings(metadata={"tellergate.held": "completed"}), **more)
+
+
 class AgentsMcp(AgentsChat):
     """The bank's functions by the protocol; the model is the app's own, which streams alone."""
 
@@ -253,6 +263,7 @@ main(
     OpenAIResponses,
     AgentsChat,
     AgentsResponses,
+    AgentsResponsesHeld,
     AgentsMcp,
     LangChainChat,
     LangChainResponses,

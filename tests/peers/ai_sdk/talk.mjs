@@ -1,8 +1,9 @@
-// Vercel's AI SDK with three providers, and OpenAI's own client for JavaScript, put through the cases of `talking.py`: PLACE, as JSON. Prints
+// Vercel's AI SDK with three providers and its client of the Model Context Protocol, and OpenAI's own client for JavaScript, put through the cases of `talking.py`: PLACE, as JSON. Prints
 // one line of JSON for each case. Tells of a payment that is held, and waits for a line of input, so that the customer can confirm it.
 
 import { createInterface } from 'node:readline';
 
+import { createMCPClient } from '@ai-sdk/mcp';
 import { createOpenResponses } from '@ai-sdk/open-responses';
 import { createOpenAI } from '@ai-sdk/openai';
 import { generateText, isStepCount, streamText, tool } from 'ai';
@@ -20,6 +21,10 @@ const told = (line) => console.log(JSON.stringify(line));
 class Talk {
   shown = [];
   page = null;
+
+  async begin() {}
+
+  async close() {}
 
   show({ screen }) {
     this.shown.push(screen);
@@ -57,6 +62,44 @@ class Vercel extends Talk {
     for await (const piece of streamText({ ...this.options, prompt: words, onError }).textStream) pieces.push(piece);
     if (failed) throw failed;
     return pieces;
+  }
+}
+
+// The bank's functions by the Model Context Protocol; the model is the app's own, which streams alone.
+class VercelMcp extends Vercel {
+  async begin() {
+    const transport = { type: 'http', url: `${place.url}/mcp`, headers: { authorization: `Bearer ${place.agent}` } };
+    this.client = await createMCPClient({ transport });
+    const { show_screen } = this.options.tools;
+    this.options.tools = { ...(await this.client.tools()), show_screen };
+    const known = await this.options.tools.list_accounts.execute({}, { messages: [], toolCallId: 'first' });
+    this.conversation = known._meta['tellergate/conversation'];
+  }
+
+  async said(words) {
+    const headers = { authorization: `Bearer ${place.words}`, 'content-type': 'application/json' };
+    const body = JSON.stringify({ messages: [{ text: words, origin: 'typed' }] });
+    const answer = await fetch(`${baseURL}/conversations/${this.conversation}/messages`, { method: 'POST', headers, body });
+    if (!answer.ok) throw new Error(await answer.text());
+  }
+
+  async ask(words) {
+    await this.said(words);
+    this.history.push({ role: 'user', content: words });
+    const answer = streamText({ ...this.options, messages: this.history });
+    const text = await answer.text;
+    this.history.push(...(await answer.response).messages);
+    for (const step of await answer.steps) for (const { output } of step.toolResults) this.page = output?._meta?.['tellergate/call']?.confirm_at ?? this.page;
+    return text;
+  }
+
+  async stream(words) {
+    await this.said(words);
+    return super.stream(words);
+  }
+
+  async close() {
+    await this.client?.close();
   }
 }
 
@@ -147,6 +190,7 @@ const TALKS = [
   ['Vercel `ai`, `@ai-sdk/openai`', 'Chat Completions', () => new Vercel(openai.chat('scripted'))],
   ['Vercel `ai`, `@ai-sdk/openai`', 'Responses', () => new Vercel(openai.responses('scripted'))],
   ['Vercel `ai`, `@ai-sdk/open-responses`', 'Responses', () => new Vercel(open('scripted'))],
+  ['Vercel `ai`, `@ai-sdk/mcp`', 'MCP', () => new VercelMcp(createOpenAI({ apiKey: 'none', baseURL: place.model }).chat('scripted'))],
   ['`openai` for JavaScript', 'Chat Completions', () => new NodeChat()],
   ['`openai` for JavaScript', 'Responses', () => new NodeResponses()],
 ];
@@ -157,10 +201,12 @@ for (const [client, door, made] of TALKS) {
     const talk = made();
     let saw;
     try {
+      await talk.begin();
       saw = await played(talk, `${20 + number}.00`);
     } catch (error) {
       saw = { error: `${error.name}: ${error.message}`.slice(0, 500), where: `${error.cause ?? ""}\n${error.stack}`.slice(0, 1500) };
     }
+    await talk.close();
     told({ client, door, case: name, shown: talk.shown, ...saw });
   }
   number += 1;

@@ -1,7 +1,7 @@
 """LlamaIndex's `FunctionAgent` with models of both doors, as `talking` puts it through its cases."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 warnings.simplefilter("ignore")
@@ -19,12 +19,11 @@ MODEL = "gpt-4.1"
 class LlamaChat(Talk):
     client, door = "LlamaIndex `FunctionAgent`", "Chat Completions"
     model: Any = OpenAI
-    options: Mapping[str, Any] = {}
 
     def __init__(self, place: Place) -> None:
         super().__init__(place)
         tools: Any = [FunctionTool.from_defaults(tool) for tool in (self.show_screen, *map(never, BANKING))]
-        model = self.model(model=MODEL, api_base=place.base_url, api_key=place.words, max_retries=0, **self.options)
+        model = self.model(model=MODEL, api_base=place.base_url, api_key=place.words, max_retries=0)
         self.agent = FunctionAgent(tools=tools, llm=model, system_prompt="Help.", streaming=True)
         self.whole = FunctionAgent(tools=tools, llm=model, system_prompt="Help.", streaming=False)
         self.context = Context(self.whole)
@@ -40,9 +39,7 @@ class LlamaChat(Talk):
 
 
 class LlamaResponses(LlamaChat):
-    """It asks for `truncation: "disabled"` unless it is told otherwise, which is not served."""
-
-    door, model, options = "Responses", OpenAIResponses, {"truncation": "auto"}  # type: ignore[assignment]
+    door, model = "Responses", OpenAIResponses
 
 
 main(LlamaChat, LlamaResponses)

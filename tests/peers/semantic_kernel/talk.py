@@ -4,7 +4,7 @@ Each function is declared under its bare name: one named after its plugin is non
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from openai import AsyncOpenAI
 from semantic_kernel import Kernel
@@ -21,6 +21,7 @@ def named(function: Any, name: str) -> Any:
 
 class KernelChat(Talk):
     client, door = "Semantic Kernel `ChatCompletionAgent`", "Chat Completions"
+    options: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, place: Place) -> None:
         super().__init__(place)
@@ -44,7 +45,7 @@ class KernelChat(Talk):
         return ChatCompletionAgent(name="teller", instructions="Help.", kernel=self.kernel, service=service)
 
     async def ask(self, words: str) -> str:
-        answer = await self.agent.get_response(words, thread=self.thread)
+        answer = await self.agent.get_response(words, thread=self.thread, **self.options)
         self.thread = answer.thread
         return str(answer.message)
 
@@ -74,4 +75,11 @@ class KernelResponses(KernelChat):
             return type(error).__name__
 
 
-main(KernelChat, KernelResponses)
+class KernelResponsesHeld(KernelResponses):
+    """By the metadata of its requests, which it sends as any other, such a response is complete."""
+
+    door = "Responses, `tellergate.held`"
+    options: ClassVar[dict[str, Any]] = {"metadata": {"tellergate.held": "completed"}}
+
+
+main(KernelChat, KernelResponses, KernelResponsesHeld)
