@@ -2,14 +2,11 @@
 
 from contextlib import AbstractAsyncContextManager, nullcontext
 from importlib.metadata import version
-from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
 from gateway.app.gateway import Gateway
-
-if TYPE_CHECKING:
-    pass  # needs the extra `mcp`
+from gateway.calls.tools import FILE_SEARCH
 
 
 def mcp_mounted(app: FastAPI, gateway: Gateway) -> AbstractAsyncContextManager[object]:
@@ -17,15 +14,16 @@ def mcp_mounted(app: FastAPI, gateway: Gateway) -> AbstractAsyncContextManager[o
     settings = gateway.settings
     if not settings.mcp:
         return nullcontext()
+    from gateway.doors.mcp_api.calls import McpCalls
     from gateway.doors.mcp_api.routes import McpDoor
     from gateway.doors.mcp_api.server import McpTools
 
     origin = settings.confirming_origin
     tools = McpTools(
-        door=gateway.door,
-        store=gateway.book,
+        calls=McpCalls(gateway.door, gateway.book),
         confirm_at=f"{origin}/confirm/" if origin else "",
         version=version("tellergate"),
+        has_documents=FILE_SEARCH.name in gateway.running.tools.by_name,
     )
     door = McpDoor(tools, settings.public_url)
     door.mount(app, gateway.door)

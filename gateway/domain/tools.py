@@ -12,6 +12,9 @@ from adapters.function import KEPT_READS, BankingFunction
 if TYPE_CHECKING:
     from gateway.domain.stages import Call
 
+PART_CHUNKS = 20
+"""Chunks of a part of a document that is read whole: of the usual size some 24,000 characters."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolFunction(BankingFunction):
@@ -48,6 +51,10 @@ class ToolContext:
     files: tuple[str, ...] = ()
     results_most: int = 20
     threshold: float = 0.0
+    document: str = ""
+    """The id of one file that is read in the place of a search, whatever the query; empty: none."""
+    part: int = 0
+    """Of that file: which, from 0."""
     tier: str = ""
     """Of the code interpreter: `compute` or `python`; empty where there is none."""
     outputs: tuple[FunctionOutput, ...] = ()

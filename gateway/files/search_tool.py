@@ -3,20 +3,25 @@
 What is found is other people's text. It is cited by marks that this makes, of numbers alone, so that no file's name stands in an answer.
 """
 
+import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from heapq import nlargest
 
+from sqlalchemy import Connection
+
 from gateway.domain.errors import Unavailable
 from gateway.domain.stages import Call
-from gateway.domain.tools import ToolContext
+from gateway.domain.tools import PART_CHUNKS, ToolContext
 from gateway.files.indexing import IndexDependencies
 from gateway.files.sealing import ContentDamaged
-from gateway.files.searching import FoundText, TextsWanted, search
+from gateway.files.searching import FoundText, TextsWanted, search, texts_of
 from gateway.files.vector_search import LongReader
 from gateway.store.assistants import Maker
-from gateway.store.vector_index import SearchScope
+from gateway.store.documents import Document, find_document
+from gateway.store.vector_files import VectorFile, find_entry
+from gateway.store.vector_index import SealedChunk, SearchScope, chunks_of
 from gateway.store.vectors import UseVectorStore, VectorStore, find_store
 
 USED_AGAIN = timedelta(minutes=1)
@@ -40,6 +45,8 @@ class FileSearch:
             return {"results": []}
         principal = call.received.principal
         who = Maker(principal.client, principal.customer)
+        if context.document:
+            return {"results": list(_told(await self._read(who, context), call, context))}
         wanted = TextsWanted([call.arguments.must("query", str)], context.results_most, context.threshold)
         name, found = call.arguments.may("document", str), list[FoundText]()
         for id_ in context.vector_stores:
@@ -48,6 +55,32 @@ class FileSearch:
                 found += await self._searched(store, who, name, wanted)
         best = nlargest(context.results_most, found, key=lambda text: text.score)
         return {"results": list(_told(best, call, context))}
+
+    async def _read(self, who: Maker, context: ToolContext) -> Sequence[FoundText]:
+        """A part of one document of the first store, in its order: a passage is no longer than an answer's text may be. None where
+        it is not there any more."""
+        store, at = await self._found(who, context.vector_stores[0]), self.index.clock()
+        if store is None:
+            return []
+        first, file = context.part * PART_CHUNKS, context.document
+
+        def looked_up(connection: Connection) -> tuple[Document, VectorFile, Sequence[SealedChunk]] | None:
+            document = find_document(connection, who, at, (store.id, file))
+            entry = find_entry(connection, who, store.id, file)
+            if document is None or entry is None:
+                return None
+            return document, entry, chunks_of(connection, entry, range(first, first + PART_CHUNKS))
+
+        found = await self.reader.read_long(looked_up)
+        if found is None:
+            return []
+        document, entry, chunks = found
+        try:
+            pieces = await asyncio.to_thread(texts_of, await self.index.key(store), entry.entry, chunks)
+        except ContentDamaged:
+            raise Unavailable("index_damaged") from None
+        await used(self.index, store, SearchScope(who, store.id, at, None))
+        return [FoundText(file, document.name, entry.attributes, 1.0, piece) for piece in pieces]
 
     async def _found(self, who: Maker, id_: str) -> VectorStore | None:
         """A store that is there, seen by them, and not expired."""

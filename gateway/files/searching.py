@@ -11,7 +11,7 @@ from gateway.files.vector_search import LongReader, VectorSearch
 from gateway.files.vectors import Place, fused
 from gateway.files.words import words
 from gateway.store.vector_files import Attributes
-from gateway.store.vector_index import ChunkFound, SearchScope, find_chunks, find_words
+from gateway.store.vector_index import ChunkFound, SealedChunk, SearchScope, find_chunks, find_words
 
 PLACES_MOST = 100_000
 """Places of the words of a question that are weighed: beyond it the most frequent words are left out."""
@@ -78,6 +78,15 @@ def _fused(by_words: Sequence[tuple[float, Place]], near: Sequence[Place] | None
 def _asked(key: IndexKey, questions: Sequence[str]) -> Sequence[frozenset[int]]:
     different = (dict.fromkeys(words(question)) for question in questions)
     return [frozenset(key.macs(islice(some, WORDS_MOST)).values()) for some in different]
+
+
+def texts_of(key: IndexKey, entry: int, chunks: Sequence[SealedChunk]) -> list[str]:
+    """Chunks that follow each other, without what each repeats of the one before. ContentDamaged."""
+    pieces, behind = list[str](), 0
+    for chunk in chunks:
+        pieces.append(key.open(entry, chunk)[max(behind - chunk.first, 0) :])
+        behind = chunk.behind
+    return pieces
 
 
 def _opened(key: IndexKey, found: ChunkFound, score: float) -> FoundText:

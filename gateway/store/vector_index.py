@@ -178,9 +178,11 @@ def is_any_left(connection: Connection) -> bool:
     return connection.execute(select(_L.entry).limit(1)).first() is not None
 
 
-def chunks_of(connection: Connection, entry: VectorFile) -> Sequence[SealedChunk]:
-    """The chunks of an entry, in their order."""
-    of = (_K.store == entry.store, _K.entry == entry.entry)
+def chunks_of(connection: Connection, entry: VectorFile, numbers: range | None = None) -> Sequence[SealedChunk]:
+    """The chunks of an entry, in their order; of these numbers, from 0, or all of them."""
+    of = [_K.store == entry.store, _K.entry == entry.entry]
+    if numbers is not None:
+        of += [_K.number >= numbers.start, _K.number < numbers.stop]
     asked = select(_K.number, _K.first, _K.behind, _K.text).where(*of).order_by(_K.number)
     return [SealedChunk(*row[:3], bytes(row[3])) for row in connection.execute(asked)]
 

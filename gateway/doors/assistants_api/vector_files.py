@@ -30,6 +30,7 @@ from gateway.doors.assistants_api.vector_stores import POLL_AFTER, VectorsApi, a
 from gateway.doors.bodies import json_answer
 from gateway.doors.rest import Door
 from gateway.doors.schemas import body_of
+from gateway.files.searching import texts_of
 from gateway.runs import objects
 from gateway.runs.objects import new_id
 from gateway.store import vector_files, vectors
@@ -228,15 +229,7 @@ async def _content(called: _Called, file: str) -> Response:
     key = await api.index.key(store)
     await called.door.records.file(kept, "read", called.principal.client, called.door.clock())
     chunks = await api.reader.read_long(lambda connection: chunks_of(connection, found))
-
-    def opened() -> list[str]:
-        pieces, behind = [], 0
-        for chunk in chunks:
-            pieces.append(key.open(found.entry, chunk)[behind - chunk.first :])
-            behind = chunk.behind
-        return pieces
-
-    return json_answer(vector_objects.parsed_content(await asyncio.to_thread(opened)))
+    return json_answer(vector_objects.parsed_content(await asyncio.to_thread(texts_of, key, found.entry, chunks)))
 
 
 async def _get_batch(called: _Called, batch: str) -> Response:

@@ -13,7 +13,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gateway.domain.errors import Fault, RequestFault
 from gateway.domain.principal import SCOPE_CALLS, Credentials, Identity, NotAuthenticated, Principal
 from gateway.domain.strict_json import MAX_BODY_BYTES
-from gateway.doors.mcp_api.server import PRINCIPAL, McpTools
+from gateway.doors.mcp_api.calls import PRINCIPAL
+from gateway.doors.mcp_api.server import McpTools
 from gateway.doors.rest import Door
 
 

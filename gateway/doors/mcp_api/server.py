@@ -1,13 +1,7 @@
-"""What each method of the protocol does: the tools of a customer are listed, and called by the call pipeline.
-
-Stateless in both revisions: a conversation is that of the customer's sign-in with this client, or the one that the request names in
-`_meta`, so that any process answers any request.
-"""
+"""What each method of the protocol does: the tools of a customer are listed, and called by the call pipeline."""
 
 import asyncio
-import hashlib
 import re
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,37 +10,35 @@ from typing import Any
 import mcp_types as mcp
 import orjson
 from mcp.server.caching import CacheHint
-from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
 from mcp_types.jsonrpc import INTERNAL_ERROR, INVALID_PARAMS
 
 from gateway.calls.catalogue import schema_hash
-from gateway.calls.output import output_text, result_item
-from gateway.domain.errors import MESSAGES, Code, Fault, RequestFault, Unavailable
+from gateway.calls.output import output_text
+from gateway.domain.errors import MESSAGES, Code, RequestFault, Unavailable
 from gateway.domain.principal import Principal
-from gateway.domain.request import CallRequest, NativeCall, Trace
 from gateway.domain.stages import Recorded
 from gateway.domain.states import CallStatus
 from gateway.doors.mcp_api import tasks
+from gateway.doors.mcp_api.calls import (
+    CALL,
+    CONVERSATION,
+    Context,
+    McpCalls,
+    conversation_of,
+    meta_of,
+    named,
+    principal_of,
+    told_of,
+)
+from gateway.doors.mcp_api.resources import McpResources
 from gateway.doors.mcp_api.tools import HASH, tool_of
 from gateway.doors.rest import Door
-from gateway.store.conversations import EnsureConversation
-from gateway.store.items import ItemStore
-
-CONVERSATION = "tellergate/conversation"
-"""In `_meta` of a request: the conversation in which it is to happen. Of an answer: the one in which it did."""
-
-CALL = "tellergate/call"
-"""In `_meta` of a result: which call it was, and what became of it; for the host, not for the model."""
-
-PRINCIPAL = "tellergate.principal"
-"""In a request's scope: for whom it was authenticated."""
 
 TOOLS_KEPT_MS = 60_000
 """So long a client may keep the list: what a customer grants changes seldom, and each call is checked anyway."""
 
-_CONVERSATION_ID = re.compile("conv_[0-9a-f]{24}")
 _CALL_ID = re.compile("call_[0-9a-f]{28}")
 _CONFIRMATION = "confirmation"
 _WAIT = timedelta(seconds=25)
@@ -57,30 +49,41 @@ INSTRUCTIONS = (
     "valid in this conversation alone. A call that needs the customer's confirmation is done once they confirm it on the bank's page."
 )
 
-Context = ServerRequestContext[Any, Any]
 Answered = mcp.CallToolResult | mcp.InputRequiredResult | dict[str, Any]
 """As a mapping: a task, which the package has no type of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class McpTools:
-    """`confirm_at`: the URL of the bank's page before a confirmation's id; empty where there is none."""
+    """`confirm_at`: the URL of the bank's page before a confirmation's id; empty where there is none. `has_documents`: whether
+    documents can be read here."""
 
-    door: Door
-    store: ItemStore
+    calls: McpCalls
     confirm_at: str
     version: str
+    has_documents: bool
+
+    @property
+    def door(self) -> Door:
+        return self.calls.door
 
     def server(self) -> Server[Any]:
         """The package's server over these tools."""
         hint = CacheHint(ttl_ms=TOOLS_KEPT_MS, scope="private")
+        served = McpResources(self.calls)
+        documents: dict[str, Any] = {
+            "on_list_resources": served.listed,
+            "on_list_resource_templates": served.templates,
+            "on_read_resource": served.read,
+        }
         server = Server[Any](
             "tellergate",
             version=self.version,
             title="Tellergate",
             instructions=INSTRUCTIONS,
-            cache_hints={"tools/list": hint},
+            cache_hints={"tools/list": hint, "resources/list": hint, "resources/templates/list": hint},
             on_list_tools=self.listed,
+            **(documents if self.has_documents else {}),
         )
         server.add_request_handler("tools/call", mcp.CallToolRequestParams, self.called)
         server.extensions = {tasks.TASKS: {}}
@@ -91,45 +94,30 @@ class McpTools:
 
     async def listed(self, context: Context, _params: mcp.PaginatedRequestParams | None) -> mcp.ListToolsResult:
         """The functions that this customer granted, all on one page."""
-        principal = _principal(context)
+        principal = principal_of(context)
         offered = sorted(await self.door.offered(principal.customer), key=lambda function: function.name)
-        meta: Any = {CONVERSATION: _conversation_of(principal)}
+        meta: Any = {CONVERSATION: conversation_of(principal)}
         return mcp.ListToolsResult(tools=[tool_of(function) for function in offered], _meta=meta)
 
     async def called(self, context: Context, params: mcp.CallToolRequestParams) -> Answered:
         """One call, on record whatever comes of it; or what became of one that waited for the customer."""
-        principal = _principal(context)
+        principal = principal_of(context)
         if params.request_state is not None:
             return await self._again(context, principal, params)
-        conversation, is_theirs = _named(context, principal)
         if (changed := self._changed(context, params.name)) is not None:
             return changed
-        request = CallRequest(
-            shape="mcp",
-            conversation_id=conversation,
-            turn_id=secrets.token_hex(12),
-            model=None,
-            calls=(NativeCall(secrets.token_hex(12), params.name, orjson.dumps(params.arguments or {}).decode()),),
-            trace=Trace(secrets.token_hex(16)),
-        )
         try:
-            try:
-                (recorded,) = await self.door.pipeline.take(principal, request)
-            except RequestFault as fault:
-                if fault.fault is not Fault.NOT_FOUND or is_theirs:
-                    raise
-                await self.store.write(EnsureConversation(conversation, principal.customer, self.door.clock()))
-                (recorded,) = await self.door.pipeline.take(principal, request)
+            recorded = await self.calls.take(context, params.name, orjson.dumps(params.arguments or {}).decode())
         except RequestFault as fault:
             return _failed(fault.message)
         except Unavailable:
             return _failed(MESSAGES[Code.TEMPORARILY_UNAVAILABLE])
-        return self._answer(context, recorded, conversation)
+        return self._answer(context, recorded, named(context)[0])
 
     async def task(self, context: Context, params: tasks.TaskParams) -> dict[str, Any]:
         """How a call stands that waits for the customer, or its result."""
         recorded = await self._of_task(context, params)
-        conversation, _ = _named(context, _principal(context))
+        conversation, _ = named(context)
         if recorded.status.is_open:
             asks, meta = self._asks(context, recorded), self._meta_of(recorded, conversation)
             return tasks.waiting(recorded.call_id, _message(recorded), asks, meta)
@@ -146,7 +134,7 @@ class McpTools:
         tasks.check_asked(context, params)
         if _CALL_ID.fullmatch(params.task_id) is not None:
             try:
-                recorded = await self.door.became(_principal(context).customer, params.task_id)
+                recorded = await self.door.became(principal_of(context).customer, params.task_id)
             except Unavailable:
                 raise MCPError(code=INTERNAL_ERROR, message=MESSAGES[Code.TEMPORARILY_UNAVAILABLE]) from None
             if recorded is not None:
@@ -156,7 +144,7 @@ class McpTools:
     async def _again(self, context: Context, principal: Principal, params: mcp.CallToolRequestParams) -> Answered:
         """What became of a call whose customer was sent to the bank's page. What the host answers is a claim, and decides nothing."""
         call_id = params.request_state or ""
-        conversation, _ = _named(context, principal)
+        conversation, _ = named(context)
         if _CALL_ID.fullmatch(call_id) is None:
             return _failed("requestState: must be what the earlier answer gave")
         try:
@@ -207,16 +195,15 @@ class McpTools:
         )
 
     def _meta_of(self, recorded: Recorded, conversation: str) -> Mapping[str, Any]:
-        told = {name: value for name, value in result_item(recorded).items() if name not in ("native_id", "reason")}
         url = self._url(recorded)
-        return {CONVERSATION: conversation, CALL: {**told, **({"confirm_at": url} if url else {})}}
+        return {CONVERSATION: conversation, CALL: {**told_of(recorded), **({"confirm_at": url} if url else {})}}
 
     def _url(self, recorded: Recorded) -> str | None:
         return f"{self.confirm_at}{recorded.confirmation}" if self.confirm_at and recorded.confirmation else None
 
     def _changed(self, context: Context, name: str) -> mcp.CallToolResult | None:
         """A client that pins definitions is not served by another one."""
-        pinned = _meta(context).get(HASH)
+        pinned = meta_of(context).get(HASH)
         found = next((function for function in self.door.functions if function.name == name), None)
         if pinned is None or (found is not None and schema_hash(found) == pinned):
             return None
@@ -225,31 +212,6 @@ class McpTools:
 
 def _message(recorded: Recorded) -> str:
     return MESSAGES[recorded.code or Code.CONFIRMATION_REQUIRED] if recorded.message is None else recorded.message
-
-
-def _principal(context: Context) -> Principal:
-    request: Any = context.request
-    principal: Principal = request.scope[PRINCIPAL]
-    return principal
-
-
-def _meta(context: Context) -> Mapping[str, Any]:
-    found: Any = context.meta
-    return found or {}
-
-
-def _named(context: Context, principal: Principal) -> tuple[str, bool]:
-    """In which conversation it happens, and whether the request names it."""
-    named = _meta(context).get(CONVERSATION)
-    if isinstance(named, str) and _CONVERSATION_ID.fullmatch(named):
-        return named, named != _conversation_of(principal)
-    return _conversation_of(principal), False
-
-
-def _conversation_of(principal: Principal) -> str:
-    """That of a customer's sign-in with this client and agent: the same for every token of it."""
-    who = (principal.customer, principal.client, principal.agent or "", str(principal.authenticated_at_s))
-    return f"conv_{hashlib.sha256(chr(0).join(('tellergate/mcp/v1', *who)).encode()).hexdigest()[:24]}"
 
 
 def _takes_urls(context: Context) -> bool:
