@@ -9,7 +9,7 @@ class DoorSettings:
 
     mcp: bool = False
     """Serve the Model Context Protocol at `/mcp`: a customer's functions as tools, for agents that speak it by themselves. Needs the extra
-    `mcp`."""
+    `mcp`; outside development mode `audience` must then be `public_url`, for which its clients ask tokens (RFC 8707)."""
 
     azure_paths: bool = False
     """Answer at the paths of Azure OpenAI, too (`/openai/deployments/NAME/chat/completions`, `/openai/threads`, ...), and take its header

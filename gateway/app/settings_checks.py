@@ -11,6 +11,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from audit.addresses import AddressMalformed, read_address
 from gateway.app.code_checks import code_findings
+from gateway.app.door_checks import door_findings
 from gateway.app.files_checks import files_findings
 from gateway.app.kept_settings import CODE_INTERPRETERS, SANDBOXES
 from gateway.app.ranges import RANGES
@@ -392,6 +393,7 @@ CHECKS: tuple[Callable[[Settings], _Findings], ...] = (
     _standby,
     _confirming,
     _templates,
+    lambda settings: door_findings(settings, is_for_customers=not settings.development),
     files_findings,
     *TRAIL_CHECKS,
     lambda settings: code_findings(settings, may_start_one=settings.development),

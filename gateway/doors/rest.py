@@ -30,7 +30,16 @@ from gateway.calls.record import Records
 from gateway.calls.telemetry import parse_traceparent
 from gateway.domain.errors import Fault, RequestFault, Unavailable
 from gateway.domain.ports import Book
-from gateway.domain.principal import SCOPE_CALLS, SCOPE_THREADS, SCOPE_WORDS, Identity, Principal, require_own, require_scope
+from gateway.domain.principal import (
+    SCOPE_CALLS,
+    SCOPE_THREADS,
+    SCOPE_WORDS,
+    Identity,
+    NotAuthenticated,
+    Principal,
+    require_own,
+    require_scope,
+)
 from gateway.domain.request import CallRequest, NativeCall, Trace, new_call_id
 from gateway.domain.stages import Recorded
 from gateway.domain.states import CallStatus
@@ -120,6 +129,8 @@ class Door:
                     request.scope[QUOTA] = partial(self.quotas.spend, principal.customer, self.clock())
                 return await handler(self, request, principal)
             except RequestFault as fault:
+                if isinstance(fault, NotAuthenticated) and fault.fault in (Fault.MISSING_TOKEN, Fault.INVALID_TOKEN) and scopes:
+                    fault.scope = scopes[0]  # a client that is told none asks its issuer for all that the metadata lists
                 return await self._faulted(request, principal, fault)
 
         response = await guarded(request, answering())

@@ -59,9 +59,8 @@ def test_a_bound_token_with_a_fresh_proof_is_taken_after_a_nonce(oidc: Oidc, ser
 def test_without_a_token_both_schemes_are_offered(served: Window) -> None:
     answered = httpx.get(served.url + PATH)
     metadata = f'resource_metadata="{served.url}/.well-known/oauth-protected-resource"'
-    assert challenge(answered) == (
-        f'DPoP realm="tellergate", algs="ES256 PS256 EdDSA Ed25519", {metadata}, Bearer realm="tellergate", {metadata}'
-    )
+    own = 'realm="tellergate", scope="function_calls", algs="ES256 PS256 EdDSA Ed25519"'
+    assert challenge(answered) == f'DPoP {own}, {metadata}, Bearer realm="tellergate", {metadata}'
 
 
 def test_the_metadata_names_the_issuer(oidc: Oidc, served: Window) -> None:

@@ -1,5 +1,7 @@
 """The Model Context Protocol's own sign-in: its SDK's OAuth client before the real OpenID provider and a whole gateway process."""
 
+import base64
+import json
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -21,7 +23,8 @@ class Kept:
     """What the SDK's client keeps: the registration that the bank made of it, and its tokens."""
 
     def __init__(self, registered: OAuthClientInformationFull) -> None:
-        self.registered, self.tokens = registered, None
+        self.registered = registered
+        self.tokens: Any = None
 
     async def get_tokens(self) -> Any:
         return self.tokens
@@ -36,6 +39,12 @@ class Kept:
         raise AssertionError("the bank knows this client already")
 
 
+def audience_of(token: str) -> str:
+    claims = token.split(".")[1]
+    told: dict[str, str] = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))
+    return told["aud"]
+
+
 async def test_the_sdk_s_own_oauth_client_finds_the_issuer_and_signs_its_user_in(tmp_path: Path) -> None:
     """From nothing but the URL: 401, the metadata of this resource, those of the issuer, the code flow with PKCE and the resource."""
     (tmp_path / "window").mkdir()
@@ -47,12 +56,12 @@ async def test_the_sdk_s_own_oauth_client_finds_the_issuer_and_signs_its_user_in
             where = f'resource_metadata="{public}/.well-known/oauth-protected-resource"'
             challenge = unknown.headers["www-authenticate"]
             assert (unknown.status_code, where in challenge, 'scope="function_calls"' in challenge) == (401, True, True)
-            wanted: list[str] = []
+            wanted: list[dict[str, list[str]]] = []
             came: list[str] = []
 
             async def opened(url: str) -> None:
                 """The browser: this provider signs in whom the hint names."""
-                wanted.append(parse_qs(urlsplit(url).query)["scope"][0])
+                wanted.append(parse_qs(urlsplit(url).query))
                 async with httpx.AsyncClient() as browser:
                     asked = await browser.get(f"{url}&login_hint=alice")
                     for _ in range(10):
@@ -75,4 +84,11 @@ async def test_the_sdk_s_own_oauth_client_finds_the_issuer_and_signs_its_user_in
                 listed = await client.call_tool("list_accounts", {})
             assert listed.structured_content is not None
             assert listed.structured_content["accounts"]
-            assert (len(came), [scope.split()[0] for scope in wanted]) == (1, ["function_calls"])
+            (asked,) = wanted
+            assert (len(came), asked["scope"][0].split()[0], asked["resource"]) == (1, "function_calls", [public])
+            own, of_another = kept.tokens.access_token, "https://other.example"
+            for token, taken in ((own, True), (oidc.sign_in(as_client="plain", audience=of_another).access, False)):
+                assert audience_of(token) == (public if taken else of_another)
+                headers = {"authorization": f"Bearer {token}", "accept": "application/json, text/event-stream"}
+                answered = httpx.post(f"{gateway.url}/mcp", json={"jsonrpc": "2.0", "id": 1, "method": "ping"}, headers=headers)
+                assert answered.status_code == (200 if taken else 401)

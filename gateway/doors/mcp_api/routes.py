@@ -2,8 +2,6 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
-from datetime import datetime
 from urllib.parse import urlsplit
 
 from fastapi import FastAPI, Request, Response
@@ -11,7 +9,7 @@ from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.domain.errors import Fault, RequestFault
-from gateway.domain.principal import SCOPE_CALLS, Credentials, Identity, NotAuthenticated, Principal
+from gateway.domain.principal import SCOPE_CALLS, Principal
 from gateway.domain.strict_json import MAX_BODY_BYTES
 from gateway.doors.mcp_api.calls import PRINCIPAL
 from gateway.doors.mcp_api.server import McpTools
@@ -29,12 +27,11 @@ class McpDoor:
 
     def mount(self, app: FastAPI, door: Door) -> None:
         """Put the route into the application."""
-        asking = replace(door, identity=_ScopedIdentity(door.identity))
 
         @app.post("/mcp", include_in_schema=False)
         async def model_context_protocol(request: Request) -> Response:
             """The Model Context Protocol."""
-            return await asking.answer(request, self.answer, SCOPE_CALLS, protects=True)
+            return await door.answer(request, self.answer, SCOPE_CALLS, protects=True)
 
         app.router.routes.insert(0, app.router.routes.pop())  # found at once: to pass all other routes costs a call 90 us
 
@@ -50,22 +47,6 @@ class McpDoor:
             raise RequestFault(Fault.FOREIGN_REQUEST, "a page of another origin may not ask")
         request.scope[PRINCIPAL] = principal
         return _Passed(self._manager.handle_request)
-
-
-class _ScopedIdentity:
-    """The gateway's own, whose challenge names the scope: a client of this protocol asks for all that the metadata lists where none is."""
-
-    def __init__(self, identity: Identity) -> None:
-        self._identity = identity
-        self.nonce, self.still_stands = identity.nonce, identity.still_stands
-
-    async def authenticate(self, presented: Credentials, now: datetime) -> Principal:
-        try:
-            return await self._identity.authenticate(presented, now)
-        except NotAuthenticated as fault:
-            if fault.fault in (Fault.MISSING_TOKEN, Fault.INVALID_TOKEN):
-                fault.scope = SCOPE_CALLS
-            raise
 
 
 class _Passed(Response):

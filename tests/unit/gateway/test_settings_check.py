@@ -69,6 +69,7 @@ OPERATED: dict[str, Any] = {
 }
 
 UNSAFE: dict[str, tuple[dict[str, Any], tuple[str, str]]] = {
+    "an audience that no client of mcp asks for": ({"mcp": True, "audience": "https://window.example/"}, ("audience", "conflict")),
     "no bucket": ({"files_bucket": "contents"}, ("files_bucket", "malformed")),
     "a bucket in clear": (
         {"files_bucket": "s3://contents", "files_endpoint": "http://s3.example"},
@@ -138,6 +139,8 @@ BASE: dict[str, Any] = {
 
 SAFE: dict[str, dict[str, Any]] = {
     "as it is": {},
+    "mcp for tokens of this resource": {"mcp": True},
+    "another audience without mcp": {"audience": "api://tellergate"},
     "a database with TLS": {"database": "postgresql://t@db.example/t?ssl=verify-full"},
     "a database on loopback": {"database": "postgresql://t:x@127.0.0.1:5432/t", "workers": 4},
     "a cluster with TLS": {"database": "postgresql://t:a,b@a:1,b,[::1]:3/t?ssl=require&target_session_attrs=read-write"},
