@@ -124,7 +124,7 @@ def _request_id(came: ServerAnswer) -> str | None:
 def _retry_after_s(came: ServerAnswer) -> float:
     """Whole seconds (RFC 9110, 10.2.3); a date, and what is none of both, leaves it to the back-off."""
     said = came.headers.get("retry-after", "")
-    return float(said) if said.isascii() and said.isdigit() and len(said) < 10 else 0.0
+    return float(said) if said.isascii() and said.isdigit() else 0.0
 
 
 def sent_headers(token: str, body: Mapping[str, object] | None) -> dict[str, str]:

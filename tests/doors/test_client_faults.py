@@ -267,7 +267,7 @@ async def test_an_answer_that_drips_is_given_up(ask: Ask) -> None:
     async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await message(reader)
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n")
-        while True:
+        for _ in range(200):
             writer.write(b" ")
             await writer.drain()
             await asyncio.sleep(0.02)
