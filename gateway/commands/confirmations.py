@@ -1,18 +1,18 @@
 """`tellergate dev confirm` and `dev decline`: a customer's device in software, over HTTP, for development mode alone."""
 
 import argparse
-import asyncio
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import aiohttp
-
 from gateway.app.development.address import noted_url
 from gateway.app.development.local_issuer import LocalIssuer
 from gateway.app.development.software_passkey import SoftwarePasskey
+from gateway.client import TellergateClient, TellergateError, TellergateUnreachable
+from gateway.client.answers import ConfirmationOutcome, WaitingConfirmation
+from gateway.client.exchange import Patience
 from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, failed, print_json
 from gateway.commands.tokens import no_issuer
 from gateway.domain.principal import SCOPE_CONFIRM, SCOPE_ENROL
@@ -40,86 +40,66 @@ def _spoken(options: argparse.Namespace, *, confirms: bool) -> int:
         return no_issuer(options.data)
     device = CustomerDevice(options.data, options.customer, url)
     try:
-        intent, answer = asyncio.run(device.confirm(options.id) if confirms else device.decline(options.id))
-    except GatewayRefused as refused:
+        intent, outcome = device.confirm(options.id) if confirms else device.decline(options.id)
+    except TellergateError as refused:
         return failed(f"{refused.code}: {refused.message}", UNAVAILABLE if refused.status >= 500 else FINDING)
-    except (aiohttp.ClientError, TimeoutError):
+    except TellergateUnreachable:
         return failed(f"nothing answers at {url}; is `tellergate serve --dev` running there?", UNAVAILABLE)
     if options.json:
-        print_json({"intent": intent, **answer})
+        print_json({"intent": intent, **asdict(outcome)})
     else:
-        for line in (*intent_lines(intent), answer["state"]):
+        for line in (*intent_lines(intent), outcome.state):
             print(line)
-        for call in answer["results"]:
-            print(f"{call['call_id']}: {call['status']}" + (f" ({call['code']})" if call["code"] else ""))
-    return GOOD if all(call["status"] == "done" for call in answer["results"]) else FINDING
-
-
-class GatewayRefused(Exception):
-    """What the gateway answered instead."""
-
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(code)
-        self.status, self.code, self.message = status, code, message
+        for call in outcome.results:
+            print(f"{call.call_id}: {call.status}" + (f" ({call.code})" if call.code else ""))
+    return GOOD if all(call.status == "done" for call in outcome.results) else FINDING
 
 
 class CustomerDevice:
-    """The customer's device: their token, their software passkey."""
+    """The customer's device: their token, their software passkey. Each method may raise what the client does."""
 
     def __init__(self, data: Path, customer: str, url: str) -> None:
         self._issuer = LocalIssuer(data)
         self._passkey = SoftwarePasskey(data, customer)
         self._customer, self._url = customer, url.rstrip("/")
 
-    async def confirm(self, confirmation: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    def confirm(self, confirmation: str) -> tuple[dict[str, Any], ConfirmationOutcome]:
         """Sign exactly what waits with the software passkey, enrolled if needed. The intent, and the gateway's answer."""
-        return await self._spoken(confirmation, confirms=True)
+        with self._own() as own:
+            waiting = own.get_confirmation(confirmation)
+            if self._passkey.credential not in waiting.credentials:
+                self._enrol()
+            return dict(waiting.intent), own.confirm(confirmation, self._signed(waiting))
 
-    async def decline(self, confirmation: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    def decline(self, confirmation: str) -> tuple[dict[str, Any], ConfirmationOutcome]:
         """Decline what waits. The intent, and the gateway's answer."""
-        return await self._spoken(confirmation, confirms=False)
+        with self._own() as own:
+            return dict(own.get_confirmation(confirmation).intent), own.decline(confirmation)
 
-    async def decline_all_of(self, agents: str) -> None:
+    def decline_all_of(self, agents: str) -> None:
         """Decline whatever waits that an agent asked for whose name begins like this."""
-        token = self._issuer.token(self._customer, agent=None, strong=True, scope=SCOPE_CONFIRM)
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60)) as http:
-            for waiting in (await self._ask(http, "GET", "/v1/confirmations", token))["data"]:
-                path = f"/v1/confirmations/{waiting['id']}"
-                if str((await self._ask(http, "GET", path, token))["intent"]["agent"]).startswith(agents):
-                    await self._ask(http, "POST", path, token, {"decline": True})
+        with self._own() as own:
+            for waiting in own.list_confirmations().data:
+                if str(own.get_confirmation(waiting.id).intent["agent"]).startswith(agents):
+                    own.decline(waiting.id)
 
-    async def _spoken(self, confirmation: str, *, confirms: bool) -> tuple[dict[str, Any], dict[str, Any]]:
-        token = self._issuer.token(self._customer, agent=None, strong=True, scope=SCOPE_CONFIRM)
-        path = f"/v1/confirmations/{confirmation}"
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60)) as http:
-            waiting = await self._ask(http, "GET", path, token)
-            if confirms and self._passkey.credential not in waiting["credentials"]:
-                await self._enrol(http)
-            decision = {"assertion": self._signed(waiting)} if confirms else {"decline": True}
-            return waiting["intent"], await self._ask(http, "POST", path, token, decision)
+    def _own(self) -> TellergateClient:
+        return self._client(self._issuer.token(self._customer, agent=None, strong=True, scope=SCOPE_CONFIRM))
 
-    def _signed(self, shown: dict[str, Any]) -> dict[str, Any]:
+    def _signed(self, waiting: WaitingConfirmation) -> dict[str, Any]:
         """Over the challenge that the shown intent leads to, not over whatever was sent beside it."""
-        over = challenge(canonical(shown["intent"]))
+        over = challenge(canonical(dict(waiting.intent)))
         # the page of development mode is on `localhost`, on the same port
         page = f"{urlsplit(self._url).scheme}://localhost:{urlsplit(self._url).port}"
-        return self._passkey.assertion(over, relying_party=str(shown["rp_id"]), origin=page)
+        return self._passkey.assertion(over, relying_party=str(waiting.rp_id), origin=page)
 
-    async def _enrol(self, http: aiohttp.ClientSession) -> None:
+    def _enrol(self) -> None:
         token = self._issuer.token(IDENTITY_SYSTEM, agent=None, scope=SCOPE_ENROL, client=IDENTITY_SYSTEM)
-        passkey = {"credential": self._passkey.credential, "public_key": encode(self._passkey.public_key)}
-        await self._ask(http, "POST", "/v1/passkeys", token, {"customer": self._customer, **passkey})
+        with self._client(token) as identity_system:
+            identity_system.enrol_passkey(self._customer, self._passkey.credential, encode(self._passkey.public_key))
 
-    async def _ask(
-        self, http: aiohttp.ClientSession, method: str, path: str, token: str, body: dict[str, Any] | None = None
-    ) -> dict[str, Any]:
-        headers = {"authorization": f"Bearer {token}"}
-        async with http.request(method, self._url + path, json=body, headers=headers, allow_redirects=False) as response:
-            answered: dict[str, Any] = await response.json()
-        if response.status != 200:
-            error = answered["error"]
-            raise GatewayRefused(response.status, error["code"], error["message"])
-        return answered
+    def _client(self, token: str) -> TellergateClient:
+        return TellergateClient(self._url, token=token, patience=Patience(timeout_s=60.0))
 
 
 def intent_lines(content: dict[str, Any]) -> Iterator[str]:

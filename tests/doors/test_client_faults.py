@@ -5,17 +5,21 @@ import contextlib
 import gzip
 import json
 import logging
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from cryptography import x509
 
 from gateway.client import AsyncTellergateClient, TellergateClient, TellergateError, TellergateUnreachable
 from gateway.client.exchange import ANSWER_MOST, Patience
 from tests.doors.conftest import Served
+from tests.support.certificates import Authority
 from tests.support.guides import free_port
 from tests.support.relay import Plan, Relay, message, relay
 
@@ -151,7 +155,9 @@ class Scripted:
 
 
 @asynccontextmanager
-async def serving(serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]) -> AsyncIterator[str]:
+async def serving(
+    serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]], tls: ssl.SSLContext | None = None
+) -> AsyncIterator[str]:
     """Such a server on loopback, which leaves nothing open."""
     tasks: list[asyncio.Task[None]] = []
 
@@ -166,9 +172,9 @@ async def serving(serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], 
                 writer.close()
                 await writer.wait_closed()
 
-    server = await asyncio.start_server(one, "127.0.0.1", 0)
+    server = await asyncio.start_server(one, "127.0.0.1", 0, ssl=tls)
     try:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:
         server.close()
         for task in tasks:
@@ -177,9 +183,9 @@ async def serving(serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], 
 
 
 @asynccontextmanager
-async def answering(*answers: bytes | None) -> AsyncIterator[Scripted]:
+async def answering(*answers: bytes | None, tls: ssl.SSLContext | None = None) -> AsyncIterator[Scripted]:
     made = Scripted(list(answers))
-    async with serving(made.serve) as made.url:
+    async with serving(made.serve, tls) as made.url:
         yield made
 
 
@@ -240,6 +246,42 @@ async def test_a_redirect_is_not_followed(ask: Ask) -> None:
         with pytest.raises(TellergateError, match="redirects are not followed") as refused:
             await ask(server.url, "t", *CALL)
         assert (refused.value.status, refused.value.code, other.asked) == (307, "not_the_gateway", [])
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.mark.parametrize("shown", ["its own", "a stranger's", "of yesterday", "of another name", "a common name alone"])
+async def test_a_gateway_that_cannot_show_who_it_is_hears_no_token(
+    ask: Ask, authority: Authority, tmp_path: Path, shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
+    certificate = {
+        "its own": lambda: authority.issue("gateway"),
+        "a stranger's": lambda: Authority(tmp_path, "stranger").issue("gateway"),
+        "of yesterday": lambda: authority.issue("gateway", days=(-2, -1)),
+        "of another name": lambda: authority.issue("gateway", alternative=x509.DNSName("bank.example")),
+        "a common name alone": lambda: authority.issue("127.0.0.1", alternative=None),
+    }[shown]()
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate.certificate, certificate.key)
+    async with answering(GOOD, tls=tls) as server:
+        if shown == "its own":
+            assert (await ask(server.url, "t", *WORDS)).count == 1
+            return
+        with pytest.raises(TellergateUnreachable, match="ConnectError"):
+            await ask(server.url, "t", *WORDS, patience=Patience(tries=1))
+        assert server.asked == []
+
+
+async def test_a_proxy_of_the_environment_hears_no_token(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with answering(GOOD) as proxy, answering(GOOD) as server:
+        for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy"):
+            monkeypatch.setenv(name, proxy.url)
+        assert (await ask(server.url, "t", *WORDS)).count == 1
+        assert (proxy.asked, len(server.asked)) == ([], 1)
 
 
 CUT_OFF = b"HTTP/1.1 200 OK\r\ncontent-length: 999\r\n\r\n{"

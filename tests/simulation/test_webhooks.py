@@ -20,6 +20,7 @@ from gateway.app.gateway import Gateway
 from gateway.app.keys import GATEWAY_PURPOSES, WEBHOOK, file_keys
 from gateway.app.serving import build_app
 from gateway.calls.record import Records
+from gateway.client import CallSettled, verify_webhook
 from gateway.domain.errors import Unavailable
 from gateway.domain.kill_switch import Scope
 from gateway.domain.proposal import ConfirmationEvidence, Method
@@ -106,6 +107,9 @@ async def test_what_was_held_is_told_once_it_ended_and_nothing_of_what_it_was(to
     (event,) = told.receiver.taken
     assert outcome(event) == (held.call_id, "done", None, held.confirmation)
     _, headers, body = told.receiver.asked[0]
+    assert verify_webhook(body, headers, [told.receiver.public_key], now=told.now()) == CallSettled(
+        "call.settled", event["id"], event["at"], held.call_id, "done", None, held.confirmation
+    )
     assert not any(word in body.decode() + str(headers) for word in ("20.00", "Harbour", "alice", "initiate_transfer"))
     assert await told.later(days=2) == 0, "once it was taken it is not sent again"
 

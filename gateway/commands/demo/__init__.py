@@ -1,4 +1,5 @@
-"""`tellergate demo`: the embedded default and a scripted model, over the real HTTP API with the `openai` package, offline.
+"""`tellergate demo`: the embedded default and a scripted model, over the real HTTP API, offline: with the gateway's own client,
+and the `openai` package.
 
 The demo plays the bank's back end. With OPENAI_API_KEY and OPENAI_BASE_URL set, a real model takes the scripted one's place.
 
@@ -22,7 +23,8 @@ from rich.panel import Panel
 
 from audit.inspection import verify_store
 from gateway.app.development.scripted_model import MODEL
-from gateway.commands.confirmations import GatewayRefused, intent_lines
+from gateway.client import TellergateError, TellergateUnreachable
+from gateway.commands.confirmations import intent_lines
 from gateway.commands.demo.means import ToolMeans, tool_means
 from gateway.commands.demo.servers import ModelEndpoint, RunningGateway, gateway_server, scripted_model_server
 from gateway.commands.demo.story import CUSTOMER, DemoCall, DemoConversation, Scene
@@ -47,8 +49,10 @@ def demo(*, once: bool, as_json: bool, data: Path | None) -> int:
             return failed(f"nothing answers at {where}; see OPENAI_BASE_URL", UNAVAILABLE)
         except APIStatusError as error:
             return failed(f"{error.request.url.host} answered {error.status_code}: {error.message}", UNAVAILABLE)
-        except GatewayRefused as refused:
+        except TellergateError as refused:
             return failed(f"{refused.code}: {refused.message}", FINDING)
+        except TellergateUnreachable:
+            return failed(f"nothing answers at {running.url}", UNAVAILABLE)
         if as_json:
             print(json.dumps(result))
         _close(console, result)

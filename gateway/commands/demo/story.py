@@ -1,14 +1,14 @@
 """The back end of the demo: it asks the model, hands the model's function calls to the gateway, and gives the outputs back.
 
-Everything goes over the gateway's HTTP API with the unmodified `openai` package. What is told of a call comes out of the signed trail.
+Everything goes over the gateway's HTTP API, with its own client and the unmodified `openai` package. What is told of a call comes out of
+the signed trail.
 """
 
-import asyncio
 import json
 import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from openai import OpenAI
 
 from audit.query import Why, reveal
 from gateway.app.development.local_issuer import LocalIssuer
+from gateway.client import TellergateClient
 from gateway.commands.confirmations import CustomerDevice
 from gateway.commands.demo.servers import ModelEndpoint, RunningGateway
 from gateway.domain.principal import SCOPE_ASSISTANTS, SCOPE_CALLS, SCOPE_THREADS, SCOPE_WORDS
@@ -77,12 +78,13 @@ class DemoConversation:
     tools: Any = None
 
     def __post_init__(self) -> None:
-        self.conversation = self._post(self._assistant(), "/conversations", {})["id"]
-        self.tools = self._assistant().get("/functions?shape=responses", cast_to=dict[str, Any])["data"]
+        with self._assistant() as assistant:
+            self.conversation = assistant.create_conversation().id
+            self.tools = list(assistant.list_functions("responses").data)
 
     def scenes(self) -> Iterator[Scene]:
         """The story, scene by scene. Amounts are new each time: the same payment again would be a suspected duplicate."""
-        asyncio.run(self._device().decline_all_of(AGENTS))  # what a demo left that was interrupted: an older payment comes first
+        self._device().decline_all_of(AGENTS)  # what a demo left that was interrupted: an older payment comes first
         yield self._asked("A read", "What is the balance of my Everyday account?")
         move = f'Please move {_amount(25)} GBP from "Everyday" to "Rainy day".'
         yield self._asked("A transfer between the customer's own accounts", move)
@@ -97,13 +99,13 @@ class DemoConversation:
         waiting = next((call.confirmation for call in scene.calls if call.confirmation), None)
         if waiting is None:
             return scene
-        intent, answer = asyncio.run(self._device().confirm(waiting))
-        return Scene(scene.title, words, scene.answer, scene.calls, intent, answer["results"])
+        intent, outcome = self._device().confirm(waiting)
+        return Scene(scene.title, words, scene.answer, scene.calls, intent, [asdict(result) for result in outcome.results])
 
     def _asked(self, title: str, words: str) -> Scene:
         """Let the customer write this, to the gateway and to the model; go on until the model calls nothing more."""
-        message = {"messages": [{"text": words, "origin": "typed"}]}
-        self._post(self.own(SCOPE_WORDS), f"/conversations/{self.conversation}/messages", message)
+        with self._window() as window:
+            window.add_customer_messages(self.conversation, words)
         self.items.append({"role": "user", "content": words})
         calls: list[DemoCall] = []
         turn = f"turn_{secrets.token_hex(6)}"
@@ -114,17 +116,12 @@ class DemoConversation:
             self.items += [item.model_dump(exclude_none=True) for item in response.output]
             if not wanted:
                 return Scene(title, words, response.output_text, calls)
-            body = {
-                "shape": "responses",
-                "conversation_id": self.conversation,
-                "turn_id": turn,
-                "model": self.where.name,
-                "calls": [call.model_dump(exclude_none=True) for call in wanted],
-            }
-            answer = self._post(self._assistant(), "/function-calls", body)
-            self.items += answer["outputs"]
-            for call, output, result in zip(wanted, answer["outputs"], answer["results"], strict=True):
-                calls.append(self.on_record(call.name, output["output"], result))
+            asked = [call.model_dump(exclude_none=True) for call in wanted]
+            with self._assistant() as assistant:
+                answer = assistant.execute_function_calls(self.conversation, asked, turn_id=turn, model=self.where.name)
+            self.items += answer.outputs
+            for call, output, result in zip(wanted, answer.outputs, answer.results, strict=True):
+                calls.append(self.on_record(call.name, output["output"], asdict(result)))
         return Scene(title, words, "(the model did not come to an end)", calls)
 
     def on_record(self, function: str, output: object, result: Mapping[str, Any]) -> DemoCall:
@@ -192,8 +189,13 @@ class DemoConversation:
     def _device(self) -> CustomerDevice:
         return CustomerDevice(self.folder, CUSTOMER, self.running.url)
 
-    def _assistant(self) -> OpenAI:
-        return self._client(self._issuer().token(CUSTOMER, agent=self.agent, strong=True))
+    def _assistant(self) -> TellergateClient:
+        """The app's back end, for the assistant that acts for the customer."""
+        return TellergateClient(self.running.url, token=self._issuer().token(CUSTOMER, agent=self.agent, strong=True))
+
+    def _window(self) -> TellergateClient:
+        """Where the customer types, with their own token."""
+        return TellergateClient(self.running.url, token=self._issuer().token(CUSTOMER, agent=None, words=True))
 
     def back_end(self) -> OpenAI:
         """The bank's own client, whose assistants and documents are for all of its customers."""
@@ -208,11 +210,6 @@ class DemoConversation:
 
     def _client(self, token: str) -> OpenAI:
         return OpenAI(base_url=f"{self.running.url}/v1", api_key=token, max_retries=0)
-
-    @staticmethod
-    def _post(client: OpenAI, path: str, body: Mapping[str, object]) -> dict[str, Any]:
-        answer: dict[str, Any] = client.post(path, cast_to=dict[str, Any], body=body)
-        return answer
 
 
 def _amount(pounds: int) -> str:

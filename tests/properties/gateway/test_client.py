@@ -26,6 +26,7 @@ from gateway.client import (
     verify_webhook,
 )
 from gateway.client.exchange import LostAnswer, Patience, ServerAnswer, checked_url, exchange, sent_headers
+from gateway.client.requests import ClientRequest
 from gateway.oversight.webhooks import public_key, signed
 
 ROOT = Path(__file__).parents[3]
@@ -49,9 +50,13 @@ def is_gateways(came: ServerAnswer) -> bool:
 def goes(came: Sequence[ServerAnswer | LostAnswer], tries: int, jitter: float, *, is_same_again: bool) -> None:
     """An exchange to which this comes, one after the other, keeps the rules."""
     patience = Patience(tries=tries, wait_most_s=10.0, jitter=lambda: jitter)
-    asked = requests.create_conversation() if is_same_again else requests.add_customer_messages("conv_1", "words")
+    asked: ClientRequest[Any] = (
+        requests.create_conversation() if is_same_again else requests.add_customer_messages("conv_1", "words")
+    )
     assert asked.is_same_again == is_same_again
-    steps, left, sent, waits = exchange(asked, patience), list(came), [], []
+    steps, left = exchange(asked, patience), list(came)
+    sent: list[ServerAnswer | LostAnswer] = []
+    waits: list[float] = []
     try:
         step = next(steps)
         while True:
@@ -90,7 +95,9 @@ def goes(came: Sequence[ServerAnswer | LostAnswer], tries: int, jitter: float, *
 def test_nothing_is_asked_again_that_might_then_be_done_twice(is_same_again: bool) -> None:
     """Whatever comes first."""
     answers = [ServerAnswer(*parts) for parts in itertools.product(STATUSES, HEADS, BODIES)]
-    for first in (*answers, LostAnswer("ReadError", was_sent=True), LostAnswer("ConnectError", was_sent=False)):
+    lost = [LostAnswer("ReadError", was_sent=True), LostAnswer("ConnectError", was_sent=False)]
+    firsts: list[ServerAnswer | LostAnswer] = [*answers, *lost]
+    for first in firsts:
         goes([first, ServerAnswer(200, {}, b'{"count": 1}')], 3, 0.5, is_same_again=is_same_again)
 
 
@@ -103,7 +110,8 @@ def test_an_exchange_ends_within_its_tries(
 
 def test_a_chance_is_used_where_it_does_no_harm() -> None:
     """A client that never asked again would keep every rule above."""
-    for request in (requests.get_call("call_1"), requests.engage_kill_switch("global", "why")):
+    asked: list[ClientRequest[Any]] = [requests.get_call("call_1"), requests.engage_kill_switch("global", "why")]
+    for request in asked:
         for first in (
             ServerAnswer(503, {"retry-after": "3"}, b""),
             ServerAnswer(429, {}, b""),
