@@ -41,7 +41,7 @@ def _told(line: str) -> None:
 
 
 def _is_same(measured: Sequence[Measured]) -> bool:
-    return all(item.figures == measured[0].figures for item in measured) and _holds(measured[0])
+    return all(item.is_as(measured[0]) for item in measured) and _holds(measured[0])
 
 
 def _holds(standing: Measured) -> bool:

@@ -32,10 +32,11 @@ class Measured:
     confirmations: int
     """Asked of the customers of the honest tasks, together."""
 
-    @property
-    def figures(self) -> "Measured":
-        """What must be the same by every door."""
-        return replace(self, door=Door.PIPELINE)
+    def is_as(self, other: "Measured") -> bool:
+        """Whether the figures are the same, whatever the door. Over the Model Context Protocol a request has one call, so that calls
+        which are asked about together elsewhere may be denied there, one by one: less may reach the customer."""
+        reached = other.reached if self.door is Door.MCP and self.reached < other.reached else self.reached
+        return replace(self, door=other.door, reached=reached) == other
 
     def plain(self) -> dict[str, object]:
         return {
