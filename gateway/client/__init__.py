@@ -4,9 +4,10 @@ Owns what a program on the other side of the wire needs: requests, answers, erro
 Must never import from the rest of the gateway, show a token, follow a redirect, or repeat what might then be done twice.
 """
 
-from gateway.client.answers import CallInfo, CallReport, FunctionCallsInfo, WaitingConfirmation
+from gateway.client.answers import CallInfo, CallReport, FunctionCallsInfo, MoneyText, WaitingConfirmation
 from gateway.client.clients import AsyncTellergateClient, TellergateClient
 from gateway.client.errors import TellergateError, TellergateUnreachable
+from gateway.client.exchange import Patience
 from gateway.client.webhooks import CallSettled, WebhookEvent, WebhookNotGenuine, verify_webhook
 
 __all__ = [
@@ -15,6 +16,8 @@ __all__ = [
     "CallReport",
     "CallSettled",
     "FunctionCallsInfo",
+    "MoneyText",
+    "Patience",
     "TellergateClient",
     "TellergateError",
     "TellergateUnreachable",

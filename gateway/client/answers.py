@@ -7,6 +7,7 @@ which ends up in logs.
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
+from functools import cache
 from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
@@ -260,9 +261,16 @@ def _read(kind: Any, value: object, where: str) -> object:
     if origin is Mapping and isinstance(value, dict):
         return {name: _read(inner[1], item, f"{where}.{name}") for name, item in value.items()}
     if is_dataclass(kind) and isinstance(value, dict):
-        hints = get_type_hints(kind)
-        keys = {item.name: item.metadata.get("key", item.name) for item in fields(kind)}
-        return cast(Any, kind)(**{name: _read(hints[name], value.get(key), f"{where}.{key}") for name, key in keys.items()})
+        return cast(Any, kind)(
+            **{name: _read(hint, value.get(key), f"{where}.{key}") for name, key, hint in _fields_of(cast(Any, kind))}
+        )
     if kind is Any or type(value) is kind:
         return value
     raise ValueError(f"{where} is not what was expected")
+
+
+@cache
+def _fields_of(kind: type[Any]) -> tuple[tuple[str, str, Any], ...]:
+    """Name, key in JSON and type of each field: looked up once, since that takes longer than an answer."""
+    hints = get_type_hints(kind)
+    return tuple((item.name, item.metadata.get("key", item.name), hints[item.name]) for item in fields(kind))

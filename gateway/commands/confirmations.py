@@ -10,9 +10,8 @@ from urllib.parse import urlsplit
 from gateway.app.development.address import noted_url
 from gateway.app.development.local_issuer import LocalIssuer
 from gateway.app.development.software_passkey import SoftwarePasskey
-from gateway.client import TellergateClient, TellergateError, TellergateUnreachable
+from gateway.client import Patience, TellergateClient, TellergateError, TellergateUnreachable
 from gateway.client.answers import ConfirmationOutcome, WaitingConfirmation
-from gateway.client.exchange import Patience
 from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, failed, print_json
 from gateway.commands.tokens import no_issuer
 from gateway.domain.principal import SCOPE_CONFIRM, SCOPE_ENROL

@@ -15,8 +15,7 @@ import pytest
 
 from gateway.app.development.software_passkey import SoftwarePasskey
 from gateway.cli import main
-from gateway.client import AsyncTellergateClient, TellergateClient, TellergateError, clients, requests
-from gateway.client.answers import MoneyText
+from gateway.client import AsyncTellergateClient, MoneyText, TellergateClient, TellergateError, clients, requests
 from gateway.client.requests import ClientRequest
 from gateway.domain.principal import SCOPE_CONFIRM, SCOPE_ENROL, SCOPE_KILL, SCOPE_MANDATES
 from gateway.doors.examples import EXAMPLES
