@@ -249,7 +249,7 @@ class RunDriver:
         if is_news or not heard or after is not before:
             await self._advance(
                 RunState.IN_PROGRESS,
-                {**self.run.body, "own": self._own(confirmations=shown)},
+                {**self.run.body, "own": self._own(confirmations=shown, **({"has_waited": True} if shown else {}))},
                 steps=(after,),
                 due=None if heard else min((wait.expires for wait in waits), default=now + runs.LOOK_AGAIN),
                 expires=max([self.run.expires, *(wait.expires + GRACE for wait in waits)]),

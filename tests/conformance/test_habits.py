@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,11 @@ from sqlalchemy import select
 
 from gateway.store.tables import WORDS
 from tests.samples.client_habits import HABITS, WORD, Habit, Refused, Sent, Wire
+from tests.simulation.test_runs import PAYING, confirm, payer, transfers
+from tests.simulation.test_runs import WORDS as PAY
 from tests.support import client_habits
-from tests.support.assisted import Assisted, assisted
-from tests.support.models import Reply, asks, outputs, turns
+from tests.support.assisted import Assisted, assisted, wait_until
+from tests.support.models import Reply, asks, last_words, outputs, turns
 from tests.support.waiting import WAITS_S
 
 DOORS = {"chat": "/v1/chat/completions", "responses": "/v1/responses"}
@@ -222,3 +224,34 @@ async def test_of_a_whole_that_does_not_fit_nothing_is_dropped_where_the_client_
             assert (answer["status"], answer["truncation"], len(all_of.model.seen)) == (status, truncation, asked)
         short = await http.post(DOORS["responses"], json={"model": "a-model", "truncation": "disabled", "input": WORD})
         assert short.json()["status"] == "completed"
+
+
+async def test_an_app_goes_on_at_once_when_its_customer_has_confirmed(tmp_path: Path) -> None:
+    """While the model has not said yet that it is done: the app was told of an end, and needs not wait for another."""
+    begin = asyncio.Event()
+
+    def paying(body: dict[str, Any]) -> Reply:
+        if last_words(body) == "Thanks.":
+            return Reply(text="Gladly.")
+        return replace(payer(body), begin=begin) if turns(body) == 3 else payer(body)
+
+    async with assisted(tmp_path / "data", paying) as all_of, asking(all_of) as http:
+
+        async def ask(**body: Any) -> Any:
+            tools = [{"type": "function", "name": name, "parameters": {"type": "object"}} for name in PAYING]
+            answer = await http.post(DOORS["responses"], json={"model": "a-model", "tools": tools, **body})
+            assert answer.status_code == 200, answer.text
+            return answer.json()
+
+        held = await ask(input=PAY)
+        (waits,) = held["tellergate"]["confirmations"]
+        await confirm(all_of, waits["id"])
+
+        async def is_asked() -> bool | None:
+            return True if turns(all_of.model.seen[-1].body) == 3 else None
+
+        await wait_until(is_asked)
+        again = await ask(input="Thanks.", previous_response_id=held["id"])
+        assert (again["output"][-1]["content"][0]["text"], len(transfers(all_of))) == ("Gladly.", 1)
+        assert again["tellergate"]["conversation"] == held["tellergate"]["conversation"]
+        begin.set()

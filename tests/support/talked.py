@@ -10,12 +10,13 @@ import re
 import secrets
 import shutil
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from sqlalchemy import select
 
 from gateway.domain.request import core_key
@@ -115,6 +116,10 @@ class Seen:
     done: dict[str, int] = field(default_factory=dict)
     words: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     payments: int = 0
+    absent: dict[str, str] = field(default_factory=dict)
+    """Peers that are not installed."""
+    broken: dict[str, str] = field(default_factory=dict)
+    """What peers say that ended by themselves."""
 
 
 def model(body: dict[str, Any]) -> Answers:
@@ -176,11 +181,16 @@ def _account(told: list[dict[str, Any]]) -> str:
 
 async def play(folder: Path) -> Seen:
     """All of them over one gateway and one model, a customer beside another."""
-    seen = Seen()
+    seen, commands = Seen(), dict[str, _Command]()
+    for peer in (peer for lane in LANES for peer in lane.peers):
+        try:
+            commands[peer] = await asyncio.to_thread(_command, peer)
+        except pytest.skip.Exception as absent:
+            seen.absent[peer] = str(absent)
     async with assisted(folder, model, mcp=True) as all_of:
         async with asyncio.TaskGroup() as group:
             for lane in LANES:
-                group.create_task(_lane(all_of, lane, seen))
+                group.create_task(_lane(all_of, lane, commands, seen))
         keys = executed_keys(all_of.gateway)
         seen.payments = len([key for key in keys if key.startswith("tg")])
         said = select(CONVERSATIONS.c.customer, WORDS.c.text).join_from(
@@ -192,7 +202,7 @@ async def play(folder: Path) -> Seen:
     return seen
 
 
-async def _lane(all_of: Assisted, lane: Lane, seen: Seen) -> None:
+async def _lane(all_of: Assisted, lane: Lane, commands: Mapping[str, "_Command"], seen: Seen) -> None:
     place = {
         "url": all_of.url,
         "words": all_of.token(lane.customer),
@@ -201,16 +211,19 @@ async def _lane(all_of: Assisted, lane: Lane, seen: Seen) -> None:
         "payee": lane.payee,
     }
     for peer in lane.peers:
-        await _peer(all_of, lane, peer, json.dumps(place), seen)
+        if peer in commands:
+            command, folder = commands[peer]
+            if ended := await _peer(all_of, lane, ([*command, json.dumps(place)], folder), seen):
+                seen.broken[peer] = ended
 
 
-async def _peer(all_of: Assisted, lane: Lane, peer: str, place: str, seen: Seen) -> None:
-    command, folder = await asyncio.to_thread(_command, peer)
+async def _peer(all_of: Assisted, lane: Lane, command: "_Command", seen: Seen) -> str:
+    """What it says of its own failure; empty: it has come to its end."""
     pipe = asyncio.subprocess.PIPE
     environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     environment |= {"PYTHONPATH": str(clients.PEERS), "OPENAI_API_KEY": "none"}
     process = await asyncio.create_subprocess_exec(
-        *command, place, cwd=folder, env=environment, stdin=pipe, stdout=pipe, stderr=pipe
+        *command[0], cwd=command[1], env=environment, stdin=pipe, stdout=pipe, stderr=pipe
     )
     assert process.stdin is not None
     assert process.stdout is not None
@@ -228,7 +241,7 @@ async def _peer(all_of: Assisted, lane: Lane, peer: str, place: str, seen: Seen)
                     if "error" in told:  # what it left behind is not the next case's
                         await _customer_confirms(all_of, lane, None, seen)
                     seen.cases[told["client"], told["door"], told["case"]] = told
-            assert await process.wait() == 0, f"{peer}: {(await errors).decode()[-2000:]}"
+            return "" if await process.wait() == 0 else (await errors).decode()[-2000:]
     finally:
         if process.returncode is None:
             process.kill()
@@ -236,7 +249,11 @@ async def _peer(all_of: Assisted, lane: Lane, peer: str, place: str, seen: Seen)
         await errors
 
 
-def _command(peer: str) -> tuple[list[str], Path]:
+_Command = tuple[list[str], Path]
+"""What is run, and in which folder."""
+
+
+def _command(peer: str) -> _Command:
     if (clients.PEERS / peer / "talk.py").exists():
         return [str(clients.environment(peer) / "bin" / "python"), str(clients.PEERS / peer / "talk.py")], clients.PEERS / peer
     return [shutil.which("node") or "node", "talk.mjs"], peers.installed(peer, "@ai-sdk/open-responses", "talk.mjs")

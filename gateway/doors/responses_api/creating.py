@@ -140,11 +140,18 @@ async def _begin(asked: _Asked) -> Response:
         return await _elsewhere(asked, (), asked.body.conversation_id)
     if follows.is_last and follows.run.state is RunState.REQUIRES_ACTION:
         raise RequestFault(Fault.OUTPUTS_NOT_EXPECTED, _NOT_EXPECTED, param="input")
-    if follows.is_last and not own_of(follows.run).get("confirmations"):
+    if follows.is_last and not _goes_on_by_itself(follows):
         answered = await _started(asked, follows.response.thread, (), None)
         if answered is not None:
             return answered
     return await _elsewhere(asked, await _history(asked.api, follows), follows.conversation)
+
+
+def _goes_on_by_itself(follows: ResponseState) -> bool:
+    """Whether its client was told that it has ended, and its run waits for the customer, or goes on since they have spoken."""
+    own = own_of(follows.run)
+    has_spoken = own.get("has_waited") and follows.run.is_active and not follows.response.body["background"]
+    return bool(own.get("confirmations") or has_spoken)
 
 
 async def _elsewhere(asked: _Asked, history: tuple[Entry, ...], conversation: str | None) -> Response:
