@@ -1,6 +1,7 @@
 """The Model Context Protocol's own sign-in: its SDK's OAuth client before the real OpenID provider and a whole gateway process."""
 
 import base64
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from mcp.client.client import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.auth import OAuthClientInformationFull, OAuthClientMetadata
 
-from tests.support.oidc import REDIRECT, provider
+from tests.support.oidc import REDIRECT, b64, provider
 from tests.support.postgres import free_port
 from tests.support.waiting import WAITS_S
 from tests.support.window import window
@@ -92,3 +93,29 @@ async def test_the_sdk_s_own_oauth_client_finds_the_issuer_and_signs_its_user_in
                 headers = {"authorization": f"Bearer {token}", "accept": "application/json, text/event-stream"}
                 answered = httpx.post(f"{gateway.url}/mcp", json={"jsonrpc": "2.0", "id": 1, "method": "ping"}, headers=headers)
                 assert answered.status_code == (200 if taken else 401)
+
+
+def test_a_bound_token_is_taken_with_its_proof_alone(tmp_path: Path) -> None:
+    """RFC 9449: a client of this protocol that can prove it holds the key of its token is asked for a nonce, and for `/mcp` itself."""
+    (tmp_path / "window").mkdir()
+    public = f"http://127.0.0.1:{free_port()}"
+    ping = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+    with provider(tmp_path) as oidc:
+        changes = {"port": urlsplit(public).port, "public_url": public, "audience": public, "binding": "dpop", "mcp": True}
+        with window(tmp_path / "window", oidc, **changes) as gateway:
+            client, url = oidc.sign_in(audience=public), f"{gateway.url}/mcp"
+            ath = b64(hashlib.sha256(client.access.encode()).digest())
+
+            def asked(scheme: str, **claims: Any) -> httpx.Response:
+                headers = {"authorization": f"{scheme} {client.access}", "accept": "application/json, text/event-stream"}
+                proof = {"dpop": client.proof("POST", url, ath=ath, **claims)} if scheme == "DPoP" else {}
+                answered = httpx.post(url, json=ping, headers={**headers, **proof})
+                if "dpop-nonce" in answered.headers:
+                    client.nonces[urlsplit(url).netloc] = answered.headers["dpop-nonce"]
+                return answered
+
+            assert asked("Bearer").status_code == 401
+            first = asked("DPoP")
+            assert (first.status_code, "use_dpop_nonce" in first.headers["www-authenticate"]) == (401, True)
+            assert asked("DPoP").json()["result"] == {}
+            assert asked("DPoP", htu=f"{gateway.url}/v1/function-calls").status_code == 401

@@ -81,7 +81,12 @@ class McpTools:
             version=self.version,
             title="Tellergate",
             instructions=INSTRUCTIONS,
-            cache_hints={"tools/list": hint, "resources/list": hint, "resources/templates/list": hint},
+            cache_hints={
+                "tools/list": hint,
+                "resources/list": hint,
+                "resources/templates/list": hint,
+                "resources/read": CacheHint(ttl_ms=0, scope="private"),
+            },
             on_list_tools=self.listed,
             **(documents if self.has_documents else {}),
         )
