@@ -14,7 +14,7 @@ from tests.support.guides import ROOT, Block, blocks
 from tests.support.node_peers import newer_node
 from tests.support.waiting import WAITS_S
 
-PYTHON, AGENTS, VERCEL = (block for block in blocks(ROOT / "gateway" / "README.md") if "tellergate/conversation" in block.text)
+PYTHON, AGENTS, VERCEL = (block for block in blocks(ROOT / "gateway" / "CLIENTS.md") if "tellergate/conversation" in block.text)
 
 
 def environment(host: Host, name: str) -> dict[str, str]:

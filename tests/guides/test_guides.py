@@ -13,7 +13,10 @@ from tests.support import settings_reference
 from tests.support.guides import ROOT, blocks, commands, reader
 
 GUIDES = ("README.md", *(f"{folder}/README.md" for folder in ("gateway", "policies", "audit", "adapters", "deploy", "tests")))
-FURTHER = ("gateway/THREATMODEL.md", "gateway/TRANSFERS.md", "deploy/RUNBOOK.md", "deploy/CHANGELOG.md", "deploy/SECURITY.md")
+FURTHER = (
+    *("gateway/THREATMODEL.md", "gateway/TRANSFERS.md", "gateway/CLIENTS.md", "deploy/RUNBOOK.md"),
+    *("deploy/CHANGELOG.md", "deploy/SECURITY.md"),
+)
 QUICK_START = frozenset(block.text.strip() for block in blocks(ROOT / "README.md") if block.text.startswith("python3 -m venv"))
 """Both lines are run by `.ci/run`, each in a fresh clone."""
 

@@ -1,11 +1,11 @@
-"""The table of `gateway/README.md` about habits of clients, made from the cases that are played; `--write` renews it."""
+"""The table of `gateway/CLIENTS.md` about habits of clients, made from the cases that are played; `--write` renews it."""
 
 from pathlib import Path
 
 from tests.samples.client_habits import HABITS, Habit, Refused
 from tests.support.reference_file import placed, print_or_write
 
-PLACE = Path(__file__).parents[2] / "gateway" / "README.md"
+PLACE = Path(__file__).parents[2] / "gateway" / "CLIENTS.md"
 _BEGIN, _END = "<!-- habits of clients -->\n", "<!-- end of habits of clients -->"
 
 

@@ -1,11 +1,11 @@
-"""The table of `gateway/README.md` about clients, made from what is expected of each; `--write` renews it."""
+"""The table of `gateway/CLIENTS.md` about clients, made from what is expected of each; `--write` renews it."""
 
 from pathlib import Path
 
 from tests.support.reference_file import placed, print_or_write
 from tests.support.talked import CLIENTS, Client
 
-PLACE = Path(__file__).parents[2] / "gateway" / "README.md"
+PLACE = Path(__file__).parents[2] / "gateway" / "CLIENTS.md"
 _BEGIN, _END = "<!-- clients -->\n", "<!-- end of clients -->"
 _HEAD = ("client", "door", "the bank's functions", "a held payment")
 
