@@ -6,6 +6,7 @@ Must never import from the rest of the gateway, show a token, follow a redirect,
 
 from gateway.client.answers import CallInfo, CallReport, FunctionCallsInfo, MoneyText, WaitingConfirmation
 from gateway.client.clients import AsyncTellergateClient, TellergateClient
+from gateway.client.dpop import DpopKey
 from gateway.client.errors import TellergateError, TellergateUnreachable
 from gateway.client.exchange import Patience
 from gateway.client.webhooks import CallSettled, WebhookEvent, WebhookNotGenuine, verify_webhook
@@ -15,6 +16,7 @@ __all__ = [
     "CallInfo",
     "CallReport",
     "CallSettled",
+    "DpopKey",
     "FunctionCallsInfo",
     "MoneyText",
     "Patience",

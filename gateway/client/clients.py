@@ -11,6 +11,7 @@ from typing import Any, Generic, ParamSpec, Self, TypeVar, cast, overload
 import httpx2
 
 from gateway.client import requests
+from gateway.client.dpop import DpopKey
 from gateway.client.exchange import ANSWER_MOST, PATIENCE, LostAnswer, Patience, ServerAnswer, checked_url, exchange, sent_headers
 from gateway.client.requests import ClientRequest
 
@@ -69,8 +70,9 @@ class _Methods:
     list_kill_switches = _Method(requests.list_kill_switches)
     engage_kill_switch = _Method(requests.engage_kill_switch)
 
-    def __init__(self, base_url: str, patience: Patience) -> None:
-        self._url, self._patience = checked_url(base_url), patience
+    def __init__(self, base_url: str, patience: Patience, dpop: DpopKey | None) -> None:
+        self._url, self._patience, self._dpop = checked_url(base_url), patience, dpop
+        self._nonce: str | None = None
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._url!r})"
@@ -79,10 +81,13 @@ class _Methods:
         """What httpx is asked to send."""
         content = None if request.body is None else json.dumps(request.body, allow_nan=False).encode()
         timeout = httpx2.Timeout(self._patience.timeout_s, read=self._patience.timeout_s + request.wait_s)
-        url, headers = self._url + request.path, sent_headers(token, request.body)
+        url = self._url + request.path
+        proof = None if self._dpop is None else self._dpop.proof(request.method, url, token=token, nonce=self._nonce)
+        headers = sent_headers(token, request.body, proof)
         return {"method": request.method, "url": url, "content": content, "headers": headers, "timeout": timeout}
 
     def _received(self, request: ClientRequest[T], response: httpx2.Response) -> "_Received":
+        self._nonce = response.headers.get("dpop-nonce", self._nonce)
         return _Received(response, time.monotonic() + self._patience.timeout_s + request.wait_s)
 
 
@@ -90,8 +95,9 @@ class TellergateClient(_Methods):
     """One customer, back end or program, by their token.
 
     `base_url`: https://HOST, or http on loopback. `token`: an access token, or what gives one each time it is called, for tokens that are
-    renewed. `tls`: whom to believe, and the certificate of this client (RFC 8705); None: the system's authorities. `proxy`: its URL; what
-    the environment says of proxies is not taken. Safe in several threads. ValueError for a URL that would show the token.
+    renewed. `tls`: whom to believe, and the certificate of this client (RFC 8705); None: the system's authorities. `dpop`: the key to
+    which the token is bound (RFC 9449); proofs are made for `base_url`, so that it must be the gateway's `public_url`. `proxy`: its URL;
+    what the environment says of proxies is not taken. Safe in several threads. ValueError for a URL that would show the token.
 
     >>> with TellergateClient("http://127.0.0.1:8080", token=token) as client:
     ...     conversation = client.create_conversation().id
@@ -105,10 +111,11 @@ class TellergateClient(_Methods):
         *,
         token: str | Callable[[], str],
         tls: ssl.SSLContext | None = None,
+        dpop: DpopKey | None = None,
         proxy: str | None = None,
         patience: Patience = PATIENCE,
     ) -> None:
-        super().__init__(base_url, patience)
+        super().__init__(base_url, patience, dpop)
         self._token = token
         self._http = httpx2.Client(verify=tls or _system_tls(), trust_env=False, proxy=proxy, follow_redirects=False)
 
@@ -157,10 +164,11 @@ class AsyncTellergateClient(_Methods):
         *,
         token: str | Callable[[], Awaitable[str]],
         tls: ssl.SSLContext | None = None,
+        dpop: DpopKey | None = None,
         proxy: str | None = None,
         patience: Patience = PATIENCE,
     ) -> None:
-        super().__init__(base_url, patience)
+        super().__init__(base_url, patience, dpop)
         self._token = token
         self._http = httpx2.AsyncClient(verify=tls or _system_tls(), trust_env=False, proxy=proxy, follow_redirects=False)
 

@@ -74,6 +74,8 @@ def exchange(request: ClientRequest[T], patience: Patience) -> Steps[T]:
     for tried in range(patience.tries):
         is_last = tried + 1 == patience.tries
         came = yield None
+        if _wants_nonce(came):
+            came = yield None  # nothing happened, and the next proof has the nonce that came with the answer (RFC 9449, 9)
         if isinstance(came, ServerAnswer):
             if 200 <= came.status < 300:
                 return _read(request, came)
@@ -88,6 +90,10 @@ def exchange(request: ClientRequest[T], patience: Patience) -> Steps[T]:
             wait_s = patience.before(tried)
         yield wait_s
     raise AssertionError("the last try ends it")
+
+
+def _wants_nonce(came: ServerAnswer | LostAnswer | None) -> bool:
+    return isinstance(came, ServerAnswer) and came.status == 401 and _error(came).code == "use_dpop_nonce"
 
 
 def _may_ask_again(request: ClientRequest[T], error: TellergateError) -> bool:
@@ -127,12 +133,14 @@ def _retry_after_s(came: ServerAnswer) -> float:
     return float(said) if said.isascii() and said.isdigit() else 0.0
 
 
-def sent_headers(token: str, body: Mapping[str, object] | None) -> dict[str, str]:
-    """ValueError for a token that could not stand in a header: a library that refuses it would show it."""
+def sent_headers(token: str, body: Mapping[str, object] | None, proof: str | None = None) -> dict[str, str]:
+    """`proof`: of a token that is bound to a key. ValueError for a token that could not stand in a header: a library that refuses it would
+    show it."""
     if not isinstance(token, str) or _TOKEN.fullmatch(token) is None:
         raise ValueError("the token is none (RFC 6750, 2.1); it is not shown here")
     typed = {} if body is None else {"content-type": "application/json"}
-    return {"authorization": f"Bearer {token}", "accept": "application/json", "accept-encoding": "identity", **typed}
+    shown = {"authorization": f"Bearer {token}"} if proof is None else {"authorization": f"DPoP {token}", "dpop": proof}
+    return {**shown, "accept": "application/json", "accept-encoding": "identity", **typed}
 
 
 def checked_url(base_url: str) -> str:

@@ -329,6 +329,7 @@ READS_THE_TIME = {
     "gateway/commands/witness.py",
     "gateway/commands/monitor.py",
     "gateway/client/webhooks.py",
+    "gateway/client/dpop.py",
 }
 """The clock itself, commands of a moment, a client elsewhere, a start that looks at a certificate, stand-ins, and log lines."""
 

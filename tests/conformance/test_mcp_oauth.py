@@ -1,5 +1,6 @@
 """The Model Context Protocol's own sign-in: its SDK's OAuth client before the real OpenID provider and a whole gateway process."""
 
+import asyncio
 import base64
 import hashlib
 import json
@@ -9,15 +10,22 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import httpx2
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from mcp.client.auth import AuthorizationCodeResult, OAuthClientProvider
 from mcp.client.client import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.auth import OAuthClientInformationFull, OAuthClientMetadata
 
+from gateway.client import AsyncTellergateClient, DpopKey, TellergateClient, TellergateError
 from tests.support.oidc import REDIRECT, b64, provider
+from tests.support.oidc import Client as SignedIn
 from tests.support.postgres import free_port
 from tests.support.waiting import WAITS_S
 from tests.support.window import window
+
+CALL = {"type": "function_call", "call_id": "c1", "name": "list_accounts", "arguments": "{}"}
 
 
 class Kept:
@@ -119,3 +127,22 @@ def test_a_bound_token_is_taken_with_its_proof_alone(tmp_path: Path) -> None:
             assert (first.status_code, "use_dpop_nonce" in first.headers["www-authenticate"]) == (401, True)
             assert asked("DPoP").json()["result"] == {}
             assert asked("DPoP", htu=f"{gateway.url}/v1/function-calls").status_code == 401
+            _by_our_own_client(gateway.url, client)
+
+
+def _by_our_own_client(url: str, signed_in: SignedIn) -> None:
+    """`gateway.client` makes the proofs, and is told of the nonce by the first answer."""
+    key = signed_in.key.private_key
+    assert isinstance(key, EllipticCurvePrivateKey)
+    with TellergateClient(url, token=signed_in.access, dpop=DpopKey(key)) as bound:
+        assert bound.get_call(bound.execute_function_calls(bound.create_conversation().id, [CALL], turn_id="1").results[0].call_id)
+
+    async def awaited() -> None:
+        async with AsyncTellergateClient(url, token=signed_in.access, dpop=DpopKey(key)) as awaiting:
+            assert (await awaiting.create_conversation()).id
+
+    asyncio.run(awaited())
+    for stolen in (None, DpopKey(Ed25519PrivateKey.generate())):
+        with TellergateClient(url, token=signed_in.access, dpop=stolen) as thief, pytest.raises(TellergateError) as refused:
+            thief.create_conversation()
+        assert refused.value.status == 401

@@ -378,3 +378,14 @@ def test_a_body_larger_than_any_event_is_not_looked_at() -> None:
 def test_a_key_that_is_none_is_an_error_of_who_sets_it_and_never_a_webhook_taken(keys: list[str]) -> None:
     with pytest.raises(ValueError, match="keys"):
         verify_webhook(BODY, HEADERS, keys, now=NOW)
+
+
+def test_a_proof_is_made_again_once_with_the_nonce_that_was_told() -> None:
+    """Even of what is never asked again: nothing of it happened."""
+    wanting = ServerAnswer(401, {}, b'{"error": {"code": "use_dpop_nonce", "message": "m", "type": "t", "param": null}}')
+    for then, ends in ((ServerAnswer(200, {}, b'{"count": 1}'), StopIteration), (wanting, TellergateError)):
+        steps: Any = exchange(requests.add_customer_messages("conv_1", "words"), Patience())
+        assert next(steps) is None
+        assert steps.send(wanting) is None
+        with pytest.raises(ends):
+            steps.send(then)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +15,7 @@ from sqlalchemy import Connection
 
 from audit.keyring import KeyKind
 from gateway.app.databases import DatabaseName
+from gateway.client import DpopKey
 from gateway.domain.errors import Fault, Unavailable
 from gateway.domain.principal import Credentials, NotAuthenticated
 from gateway.doors.credentials import CERTIFICATE, CredentialReader
@@ -290,3 +292,32 @@ def test_a_certificate_is_taken_from_our_proxies_alone(client: object, is_believ
 
 def test_a_presented_certificate_is_not_printed() -> None:
     assert "secret" not in repr(Credentials(None, (), "GET", URL, b"secret"))
+
+
+@pytest.mark.parametrize("key", [Ed25519PrivateKey.generate(), ec.generate_private_key(ec.SECP256R1())])
+async def test_the_client_s_own_proofs_are_taken_once_for_their_request_and_token(
+    key: Ed25519PrivateKey | ec.EllipticCurvePrivateKey,
+) -> None:
+    made, now = DpopKey(key), datetime.now(UTC)
+    taking = Proofs(DpopRules(seen=Table(), algorithms=frozenset({"ES256", "Ed25519"})))
+
+    async def taken(proof: str, *, token: str = "a.token", method: str = "POST", url: str = URL) -> bool:
+        try:
+            await taking.check(Credentials(None, (proof,), method, url), token, made.thumbprint, now)
+        except NotAuthenticated:
+            return False
+        return True
+
+    proof = made.proof("POST", f"{URL}?a=b", token="a.token")
+    assert not await taken(proof, token="another.token")
+    assert not await taken(proof, method="GET")
+    assert not await taken(proof, url=f"{URL}s")
+    assert await taken(proof)
+    assert not await taken(proof)
+    assert await taken(made.proof("POST", URL, token="a.token", nonce="n"))
+
+
+def test_a_key_that_no_proof_is_made_with_is_refused() -> None:
+    for wrong in (ec.generate_private_key(ec.SECP384R1()), rsa.generate_private_key(65537, 2048), object()):
+        with pytest.raises(ValueError, match=r"Ed25519 or of P-256"):
+            DpopKey(wrong)  # type: ignore[arg-type]
