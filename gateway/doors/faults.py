@@ -31,12 +31,15 @@ async def guarded(request: Request, answering: Awaitable[Response]) -> Response:
     except ClientDisconnect:  # before its body was whole: nothing was looked at, and nobody hears the answer
         return fault_response(RequestFault(Fault.INVALID_REQUEST, "the body ended early"))
     except Exception as error:  # noqa: BLE001  # what it logs and says must hold no input
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        line = {"error": type(error).__name__, "at": f"{where.name}:{where.lineno or 0}", "request_id": entry_of(request.scope).id}
-        _LOG.log(*Alarm.DEFECT.line(**line))
-        return fault_response(
-            RequestFault(Fault.BROKEN, "an internal error of the gateway; GET /v1/calls/{call_id} tells what became of a call")
-        )
+        return fault_response(defect(request, error))
+
+
+def defect(request: Request, error: Exception) -> RequestFault:
+    """Of what the gateway itself did wrong: logged by its place alone, and told without it."""
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    line = {"error": type(error).__name__, "at": f"{where.name}:{where.lineno or 0}", "request_id": entry_of(request.scope).id}
+    _LOG.log(*Alarm.DEFECT.line(**line))
+    return RequestFault(Fault.BROKEN, "an internal error of the gateway; GET /v1/calls/{call_id} tells what became of a call")
 
 
 async def in_turn(admission: Admission) -> None:

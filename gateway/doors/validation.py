@@ -66,7 +66,7 @@ def validated(model: type[BaseModel], value: object, *, inside: str = "") -> Any
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        raise _fault(error, value, inside) from None
+        raise fault_of(error, value, inside=inside) from None
 
 
 def expected_fields(model: type[BaseModel]) -> str:
@@ -93,7 +93,8 @@ def shown(name: str) -> str:
     return cut.encode("unicode_escape").decode("ascii")
 
 
-def _fault(error: ValidationError, value: object, inside: str) -> RequestFault:
+def fault_of(error: ValidationError, value: object, *, inside: str = "") -> RequestFault:
+    """What a model said of this value, as `validated` raises it."""
     details = error.errors(include_url=False)[:_ERRORS_MOST]
     paths = [_located(item["loc"], item["type"], item["input"], value) for item in details]
     deepest = max(len(path) for path in paths)  # of a union, the member that fits best

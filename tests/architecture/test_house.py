@@ -56,6 +56,7 @@ BROAD = {
     "gateway/calls/pipeline.py": 1,
     "gateway/commands/demo/servers.py": 1,
     "gateway/doors/faults.py": 1,
+    "gateway/doors/mcp_api/faults.py": 1,
     "gateway/calls/chores.py": 1,
     "gateway/files/document_program.py": 1,
     "gateway/runs/pool.py": 1,

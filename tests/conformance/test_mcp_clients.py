@@ -215,7 +215,7 @@ async def test_pages_of_other_origins_and_other_tokens_may_not_ask(tmp_path: Pat
             "",
         ):
             foreign = await http.post("/mcp", json=asked, headers={**accepted, "origin": origin})
-            assert (foreign.status_code, foreign.json()["error"]["code"]) == (403, "foreign_request"), origin
+            assert (foreign.status_code, foreign.json()["error"]["data"]["code"]) == (403, "foreign_request"), origin
         for own in ({}, {"origin": public}):
             assert (await http.post("/mcp", json=asked, headers={**accepted, **own})).status_code == 200
         assert (await http.get("/mcp", headers=accepted)).status_code == 405

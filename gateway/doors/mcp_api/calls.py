@@ -78,11 +78,15 @@ def meta_of(context: Context) -> Mapping[str, Any]:
 
 
 def named(context: Context) -> tuple[str, bool]:
-    """In which conversation it happens, and whether the request names it."""
+    """In which conversation it happens, and whether the request names it. RequestFault for a name that none has: elsewhere the
+    customer said something else."""
     asked, own = meta_of(context).get(CONVERSATION), conversation_of(principal_of(context))
+    if asked is None:
+        return own, False
     if isinstance(asked, str) and _CONVERSATION_ID.fullmatch(asked):
         return asked, asked != own
-    return own, False
+    where = f"params._meta[{CONVERSATION}]"
+    raise RequestFault(Fault.INVALID_REQUEST, f"{where}: must be the id of a conversation, conv_...", param=where)
 
 
 def conversation_of(principal: Principal) -> str:

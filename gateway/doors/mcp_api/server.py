@@ -32,6 +32,7 @@ from gateway.doors.mcp_api.calls import (
     principal_of,
     told_of,
 )
+from gateway.doors.mcp_api.faults import told
 from gateway.doors.mcp_api.resources import McpResources
 from gateway.doors.mcp_api.tools import HASH, tool_of
 from gateway.doors.rest import Door
@@ -91,6 +92,7 @@ class McpTools:
             **(documents if self.has_documents else {}),
         )
         server.add_request_handler("tools/call", mcp.CallToolRequestParams, self.called)
+        server.middleware.append(told)
         server.extensions = {tasks.TASKS: {}}
         server.add_request_handler("tasks/get", tasks.TaskParams, self.task)
         for method in ("tasks/update", "tasks/cancel"):
