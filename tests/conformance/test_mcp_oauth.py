@@ -1,9 +1,10 @@
-"""The Model Context Protocol's own sign-in: its SDK's OAuth client before the real OpenID provider and a whole gateway process."""
+"""The Model Context Protocol's own sign-in: its SDKs' OAuth clients before the real OpenID provider and a whole gateway process."""
 
 import asyncio
 import base64
 import hashlib
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -19,7 +20,8 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.auth import OAuthClientInformationFull, OAuthClientMetadata
 
 from gateway.client import AsyncTellergateClient, DpopKey, TellergateClient, TellergateError
-from tests.support.oidc import REDIRECT, b64, provider
+from tests.support.node_peers import driven
+from tests.support.oidc import REDIRECT, Oidc, b64, provider
 from tests.support.oidc import Client as SignedIn
 from tests.support.postgres import free_port
 from tests.support.waiting import WAITS_S
@@ -54,7 +56,7 @@ def audience_of(token: str) -> str:
     return told["aud"]
 
 
-async def test_the_sdk_s_own_oauth_client_finds_the_issuer_and_signs_its_user_in(tmp_path: Path) -> None:
+async def test_the_sdks_own_oauth_clients_find_the_issuer_and_sign_their_user_in(tmp_path: Path) -> None:
     """From nothing but the URL: 401, the metadata of this resource, those of the issuer, the code flow with PKCE and the resource."""
     (tmp_path / "window").mkdir()
     public = f"http://127.0.0.1:{free_port()}"
@@ -69,15 +71,8 @@ async def test_the_sdk_s_own_oauth_client_finds_the_issuer_and_signs_its_user_in
             came: list[str] = []
 
             async def opened(url: str) -> None:
-                """The browser: this provider signs in whom the hint names."""
                 wanted.append(parse_qs(urlsplit(url).query))
-                async with httpx.AsyncClient() as browser:
-                    asked = await browser.get(f"{url}&login_hint=alice")
-                    for _ in range(10):
-                        if asked.headers["location"].startswith(REDIRECT):
-                            break
-                        asked = await browser.get(httpx.URL(oidc.issuer).join(asked.headers["location"]))
-                    came.append(asked.headers["location"])
+                came.append(await signed_in(oidc, url))
 
             async def back() -> AuthorizationCodeResult:
                 told = {name: values[0] for name, values in parse_qs(urlsplit(came[-1]).query).items()}
@@ -101,6 +96,21 @@ async def test_the_sdk_s_own_oauth_client_finds_the_issuer_and_signs_its_user_in
                 headers = {"authorization": f"Bearer {token}", "accept": "application/json, text/event-stream"}
                 answered = httpx.post(f"{gateway.url}/mcp", json={"jsonrpc": "2.0", "id": 1, "method": "ping"}, headers=headers)
                 assert answered.status_code == (200 if taken else 401)
+            saw = await driven(partial(signed_in, oidc), gateway.url, REDIRECT, program="oauth.mjs")
+            assert {name: audience_of(seen["token"]) for name, seen in saw.items()} == {"sdk": public, "client": public}
+            assert {seen["accounts"] for seen in saw.values()} == {len(listed.structured_content["accounts"])}
+
+
+async def signed_in(oidc: Oidc, url: str) -> str:
+    """Where the browser comes back to: this provider signs in whom the hint names."""
+    async with httpx.AsyncClient() as browser:
+        asked = await browser.get(f"{url}&login_hint=alice")
+        for _ in range(10):
+            if asked.headers["location"].startswith(REDIRECT):
+                break
+            asked = await browser.get(httpx.URL(oidc.issuer).join(asked.headers["location"]))
+        led_to: str = asked.headers["location"]
+        return led_to
 
 
 def test_a_bound_token_is_taken_with_its_proof_alone(tmp_path: Path) -> None:

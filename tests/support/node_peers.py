@@ -20,13 +20,13 @@ def newer_node() -> str:
 
 
 async def driven(
-    confirming: Callable[[str], Awaitable[None]],
+    opening: Callable[[str], Awaitable[str | None]],
     *arguments: str,
     peer: str = "mcp",
     package: str = _SDK,
     program: str = "drive.mjs",
 ) -> dict[str, Any]:
-    """What the clients saw; `confirming` is awaited with the URL of each page that is to be opened."""
+    """What the clients saw; `opening` is awaited with the URL of each page that is to be opened, and may say where it led to."""
     place = await asyncio.to_thread(peers.installed, peer, package, program)
     pipe = asyncio.subprocess.PIPE
     command = (shutil.which("node") or "node", program, *arguments)
@@ -41,8 +41,8 @@ async def driven(
                 if "saw" in told:
                     saw: dict[str, Any] = told["saw"]
                     return saw
-                await confirming(told["page"])
-                process.stdin.write(b"confirmed\n")
+                led_to = await opening(told["page"])
+                process.stdin.write(f"{led_to or 'opened'}\n".encode())
                 await process.stdin.drain()
             raise AssertionError((await process.stderr.read()).decode()[-2000:])
     finally:
