@@ -1,0 +1,71 @@
+"""The gateway's own tools over the Responses API, by the unmodified `openai` package with its strict check of every answer and event."""
+
+from pathlib import Path
+from typing import Any
+
+from tests.conformance.test_openai_responses import responses, streamed
+from tests.conformance.test_openai_tools import CARDS, FEES, citing, stored
+from tests.support.assisted import Assisted, assisted
+
+RESULTS: Any = ["file_search_call.results"]
+
+
+def searching(*stores: str, **options: Any) -> list[Any]:
+    return [{"type": "file_search", "vector_store_ids": list(stores), **options}]
+
+
+def found_in(all_of: Assisted, question: int) -> list[str]:
+    """What calls had come to, as the model was told it with one of its questions."""
+    return [item["content"] for item in all_of.model.seen[question].body["messages"] if item["role"] == "tool"]
+
+
+async def test_files_are_searched_and_cited_alike_whole_streamed_and_later(tmp_path: Path) -> None:
+    async with assisted(tmp_path / "data", citing) as all_of:
+        client: Any = all_of.client(all_of.token())
+        api, store = responses(all_of), await stored(client, fees=FEES, cards=CARDS)
+        asked: dict[str, Any] = {"model": "a-model", "input": "Überweisung?", "tools": searching(store, max_num_results=1)}
+        whole = await api.create(**asked, include=RESULTS, tool_choice={"type": "file_search"})
+        search, said = whole.output
+        (found,) = search.results
+        assert (search.type, search.status, search.queries) == ("file_search_call", "completed", ["Überweisung?"])
+        assert (found.filename, found.text) == ("fees.txt", FEES.rstrip())
+        (part,) = said.content
+        (cited,) = part.annotations
+        assert (cited.type, cited.file_id, cited.filename) == ("file_citation", found.file_id, "fees.txt")
+        assert part.text[cited.index :].startswith("【1:0†source】"), "code points"
+        assert whole == await api.retrieve(whole.id)
+        events = await streamed(api, **asked)
+        ended = events[-1].response
+        assert ended == await api.retrieve(ended.id)
+        assert [(item.type, getattr(item, "results", None)) for item in ended.output] == [
+            ("file_search_call", None),
+            ("message", None),
+        ]
+        assert ended.output[1].content[0].annotations == [cited]
+        kinds = [event.type.removeprefix("response.file_search_call.") for event in events if ".file_search_call." in event.type]
+        assert kinds == ["in_progress", "searching", "completed"]
+        async with api.stream(**asked) as stream:
+            async for _ in stream:
+                pass
+            assert (await stream.get_final_response()).output[1].content[0].annotations == [cited]
+
+
+async def test_what_a_search_found_is_input_of_what_follows_and_of_a_fork_and_may_be_resent(tmp_path: Path) -> None:
+    async with assisted(tmp_path / "data", citing) as all_of:
+        client: Any = all_of.client(all_of.token())
+        api, store = responses(all_of), await stored(client, fees=FEES)
+        tools = searching(store)
+        first = await api.create(model="a-model", input="Überweisung?", tools=tools, include=RESULTS)
+        second = await api.create(model="a-model", input="Überweisung?", tools=tools, previous_response_id=first.id)
+        items = [item async for item in api.input_items.list(second.id, order="asc")]
+        assert [item.type for item in items] == ["message", "file_search_call", "message", "message"]
+        assert items[1].id == first.output[0].id
+        kept = found_in(all_of, 1)
+        await api.create(model="a-model", input="A fork.", previous_response_id=first.id)
+        assert found_in(all_of, -1)[: len(kept)] == kept
+        reference = {"type": "item_reference", "id": first.output[0].id}
+        await api.create(model="a-model", input=[reference, {"role": "user", "content": "Again."}])
+        assert found_in(all_of, -1)[: len(kept)] == kept
+        resent = [item.model_dump(exclude_none=True) for item in first.output]
+        await api.create(model="a-model", input=[*resent, {"role": "user", "content": "Once more."}], store=False)
+        assert "3 €" in found_in(all_of, -1)[0]
