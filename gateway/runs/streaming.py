@@ -10,7 +10,7 @@ from gateway.runs import objects, tool_calls
 from gateway.runs.annotations import Annotating
 from gateway.runs.answer import AnswerAssembly, CallBegun, ModelAnswer, NewArguments, News, NewText
 from gateway.runs.model import Piece, ToolCall, Usage
-from gateway.runs.objects import AS_FUNCTIONS, MESSAGE_FIELDS, STEP_FIELDS, Object, new_id, own_of, seconds, text_content
+from gateway.runs.objects import AS_FUNCTIONS, CONTAINER, MESSAGE_FIELDS, STEP_FIELDS, Object, new_id, own_of, seconds, text_content
 from gateway.runs.outgoing import OutgoingFilter
 from gateway.runs.tool_calls import CODE_INTERPRETER, FILE_SEARCH, CodeFragments
 from gateway.store.runs import Run
@@ -85,7 +85,7 @@ class MessageStream:
             begun = self._calls or self._begin_calls()
             begun = _with(begun, step_details=self._details(answer.calls), usage=usage)
             kept = replace(kept, steps=(*kept.steps, begun))
-            if self._as_functions:  # where nothing is told of a search before its end, it is told that it begins
+            if self._as_functions:  # as functions they have no shape of their own for what is done now
                 kept = replace(kept, news=(*kept.news, ("thread.run.step.in_progress", objects.step(begun))))
         elif self._calls is not None:  # cut off: what was told of them stays, and none is done
             kept = self._with_calls(kept, {"status": "failed", "failed_at": seconds(self.clock()), "last_error": _CUT_OFF})
@@ -133,6 +133,8 @@ class MessageStream:
         if ours and call.name == FILE_SEARCH:
             tools: Any = self.run.body["tools"]
             ours["ranking"] = tool_calls.ranking_of(tools)
+        if ours and call.name == CODE_INTERPRETER and CONTAINER in own_of(self.run):
+            ours[CONTAINER] = own_of(self.run)[CONTAINER]
         return {"id": call.id, "type": "function", "function": function, **ours}
 
     def _call_delta(self, call: Json) -> None:

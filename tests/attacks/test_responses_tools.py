@@ -9,6 +9,7 @@ import pytest
 from gateway.app.clock import utc_now
 from tests.conformance.test_openai_responses import responses
 from tests.conformance.test_openai_tools import FEES, citing, stored
+from tests.conformance.test_openai_vectors import put
 from tests.conformance.test_responses_tools import found_in, searching
 from tests.support.assisted import Assisted, assisted
 from tests.support.models import Reply, asks
@@ -97,3 +98,40 @@ async def test_what_was_found_taints(tmp_path: Path) -> None:
         )
         assert snapshot is not None
         assert snapshot.conversation.tainted
+
+
+def computing(*file_ids: str, **container: Any) -> list[Any]:
+    return [{"type": "code_interpreter", "container": {"type": "auto", "file_ids": list(file_ids), **container}}]
+
+
+def keeping(body: dict[str, Any]) -> Reply:
+    """A model that runs what it is told, and tells what that printed."""
+    last = body["messages"][-1]
+    return Reply(text=last["content"]) if last["role"] == "tool" else Reply(calls=(asks("code_interpreter", code=last["content"]),))
+
+
+async def test_code_reaches_what_another_response_had_only_where_it_names_the_same_files(tmp_path: Path) -> None:
+    """A session holds files and what was made of them: one of its own for each set of files."""
+    async with assisted(tmp_path / "data", keeping, code_interpreter="compute") as all_of:
+        client, bruno = (all_of.client(all_of.token(customer)) for customer in ("alice", "bruno"))
+        mine, theirs = [await put(whose, b"42") for whose in (client, bruno)]
+        for file in (theirs, "file-none"):
+            assert await refused(all_of, tools=computing(mine, file)) == ("not_found", "tools[0].container.file_ids[1]")
+        for wrong, code, param in (
+            ([{"type": "code_interpreter", "container": "cntr_1"}], "unsupported", "tools[0].container"),
+            (computing(memory_limit="4g"), "unsupported", "tools[0].container.memory_limit"),
+            ([{"type": "code_interpreter"}], "invalid_request", "tools[0].container"),
+            (computing(*[f"file-{number}" for number in range(21)]), "invalid_request", "tools[0].container.file_ids"),
+        ):
+            assert await refused(all_of, tools=wrong) == (code, param)
+        api = responses(all_of)
+        first = await api.create(model="a-model", input="x = 42\nprint(x)", tools=computing(mine))
+        assert '"42' in first.output_text
+        follows = first.id
+        for tools, is_there in ((computing(), False), (None, False), (computing(mine), True)):
+            later = await api.create(model="a-model", input="print(x)", tools=tools or [], previous_response_id=follows)
+            assert ('"42' in later.output_text) is is_there, tools
+            assert (later.output[0].container_id == first.output[0].container_id) is is_there
+            follows = later.id
+        other = await api.create(model="a-model", input="print(x)", tools=computing(mine))
+        assert '"42' not in other.output_text, "another thread"

@@ -3,11 +3,17 @@
 from pathlib import Path
 from typing import Any
 
+import openai
+
+from gateway.code.jailed import PACKAGES as CODE_PACKAGES
 from tests.conformance.test_openai_responses import responses, streamed
-from tests.conformance.test_openai_tools import CARDS, FEES, citing, stored
+from tests.conformance.test_openai_tools import CARDS, CODES, FEES, NUMBERS, SPENT, citing, coding, stored
 from tests.support.assisted import Assisted, assisted
+from tests.support.jails import jail
+from tests.support.models import Reply
 
 RESULTS: Any = ["file_search_call.results"]
+OUTPUTS: Any = ["code_interpreter_call.outputs"]
 
 
 def searching(*stores: str, **options: Any) -> list[Any]:
@@ -69,3 +75,35 @@ async def test_what_a_search_found_is_input_of_what_follows_and_of_a_fork_and_ma
         resent = [item.model_dump(exclude_none=True) for item in first.output]
         await api.create(model="a-model", input=[*resent, {"role": "user", "content": "Once more."}], store=False)
         assert "3 €" in found_in(all_of, -1)[0]
+
+
+async def test_code_runs_over_the_files_that_a_response_names(tmp_path: Path) -> None:
+    """In the worker of the tier `python`: what it prints, draws and writes is told alike whole, streamed and later."""
+    jail(CODE_PACKAGES)
+    async with assisted(tmp_path / "data", coding, code_interpreter="python") as all_of:
+        client: Any = all_of.client(all_of.token())
+        api, file = responses(all_of), await client.files.create(file=("spent.csv", SPENT), purpose="assistants")
+        running: Any = [{"type": "code_interpreter", "container": {"type": "auto", "file_ids": [file.id]}}]
+        asked: dict[str, Any] = {"model": "a-model", "input": "Draw it.", "tools": running, "include": OUTPUTS}
+        events = await streamed(api, **asked)
+        ended = events[-1].response
+        assert ended == await api.retrieve(ended.id)
+        first, second, said = ended.output
+        assert [(item.type, item.status, item.code) for item in (first, second)] == [
+            ("code_interpreter_call", "completed", code) for code in CODES
+        ]
+        assert first.container_id == second.container_id
+        assert [output.logs.strip() for output in first.outputs] == [NUMBERS]
+        logs, image = second.outputs
+        assert logs.logs.split() == ["295", "4181"]
+        drawn = await client.get(image.url.removeprefix("/v1"), cast_to=openai.HttpxBinaryResponseContent)
+        assert drawn.content.startswith(b"\x89PNG")
+        (path,) = said.content[0].annotations
+        assert (path.type, (await client.files.retrieve(path.file_id)).filename) == ("file_path", "sum of it.csv")
+        assert said.content[0].text[path.index :].startswith("sandbox:/mnt/data/")
+        code = "".join(event.delta for event in events if event.type == "response.code_interpreter_call_code.delta")
+        assert code == "".join(CODES)
+        resent = [item.model_dump(exclude_none=True) for item in ended.output]
+        all_of.model.script = lambda _body: Reply(text="Done.")
+        await api.create(model="a-model", input=[*resent, {"role": "user", "content": "Once more."}])
+        assert "4181" in found_in(all_of, -1)[1]

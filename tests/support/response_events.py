@@ -21,10 +21,10 @@ def _name(model: type[BaseModel]) -> str:
 _EVENTS: dict[str, TypeAdapter[Any]] = {
     _name(model): TypeAdapter(model) for name, model in vars(specification).items() if name.endswith("StreamingEvent")
 }
-OF_OPENAI = ("response.mcp_call", "response.file_search_call", "response.output_text.annotation")
+OF_OPENAI = ("response.mcp_call", "response.file_search_call", "response.code_interpreter_call", "response.output_text.annotation")
 """How events of calls within begin, and those of what they found: the specification has none for them, and leaves room for others'."""
 
-_WITHIN = ("mcp_call", "file_search_call")
+_WITHIN = ("mcp_call", "file_search_call", "code_interpreter_call")
 
 
 def specified(event: Mapping[str, Any]) -> None:
@@ -44,7 +44,9 @@ def specified_response(response: Mapping[str, Any]) -> None:
 def _without_calls_within(response: Mapping[str, Any]) -> Mapping[str, Any]:
     """With functions alone: the specification has no other tools."""
     plain = _without_citations(response)
-    chosen = {"tool_choice": "auto"} if plain["tool_choice"] in [{"type": kind} for kind in ("file_search",)] else {}
+    chosen = (
+        {"tool_choice": "auto"} if plain["tool_choice"] in [{"type": kind} for kind in ("file_search", "code_interpreter")] else {}
+    )
     tools = [tool for tool in plain["tools"] if tool["type"] == "function"]
     return {**plain, **chosen, "tools": tools, "output": [item for item in plain["output"] if item["type"] not in _WITHIN]}
 
@@ -91,7 +93,7 @@ def in_order(events: Sequence[Mapping[str, Any]]) -> None:
             assert event["annotation_index"] == len(item["noted"])
             item["noted"].append(event["annotation"])
             continue
-        if kind.endswith("arguments.delta") or kind == "response.output_text.delta":
+        if kind.endswith(("arguments.delta", "_code.delta")) or kind == "response.output_text.delta":
             said[at] += event["delta"]
         if not item["seen"] or item["seen"][-1] != kind:
             item["seen"].append(kind)
@@ -111,6 +113,13 @@ def _whole(begun: Mapping[str, Any], said: str, item: Mapping[str, Any]) -> None
     if kind == "file_search_call":
         ends = [f"response.{kind}.completed"] if item["status"] == "completed" else []
         assert seen == [f"response.{kind}.in_progress", f"response.{kind}.searching", *ends]
+        return
+    if kind == "code_interpreter_call":
+        ends = [f"response.{kind}.completed"] if item["status"] == "completed" else []
+        written = [f"response.{kind}_code.delta"] if said else []
+        doing = [f"response.{kind}_code.done", f"response.{kind}.interpreting"]
+        assert seen == [f"response.{kind}.in_progress", *written, *doing, *ends]
+        assert said == item["code"]
         return
     wanted = [f"response.{kind}_arguments.delta", f"response.{kind}_arguments.done"]
     if kind == "mcp_call":

@@ -237,7 +237,7 @@ def _run(asked: _Asked, thread: str) -> Run:
     body["parallel_tool_calls"] = request.parallel_tool_calls is not False
     body["reasoning_effort"] = None if request.reasoning is None else request.reasoning.effort
     body["response_format"] = _format(request)
-    body["own"] = own_of_tools(request)
+    body["own"] = own_of_tools(request, thread)
     if request.truncation == "disabled":
         body["own"]["is_whole"] = True
     if request.tool_choice is not None:

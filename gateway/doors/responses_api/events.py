@@ -25,6 +25,7 @@ from gateway.doors.responses_api.items import (
 )
 from gateway.doors.responses_api.shown import FAILED, HELD_TEXT, held_message, reason_of_run, status_of_held, whole
 from gateway.runs.objects import Object
+from gateway.runs.tool_calls import CodeFragments
 
 _BROKE_OFF = "The answer broke off; what was done before stays done."
 
@@ -39,6 +40,9 @@ class _OpenCall:
     included: frozenset[str]
     arguments: str = ""
     result: Any = None
+    code: CodeFragments = field(default_factory=CodeFragments)
+    is_whole: bool = False
+    """Whether it was told what it does."""
     id: str = field(init=False)
     kind: str = field(init=False)
 
@@ -201,6 +205,8 @@ class ResponseEvents:
             item.arguments += fragment
             if item.has_arguments:
                 told += self._event(f"response.{item.kind}_arguments.delta", item_id=item.id, output_index=item.at, delta=fragment)
+            elif item.kind == "code_interpreter_call":
+                told += self._code(item, item.code.feed(fragment))
         if (result := call.get("tellergate")) is not None:
             item.result = result
             self._results[result["call_id"]] = {"function": item.call["function"]["name"], **result}
@@ -220,9 +226,26 @@ class ResponseEvents:
         return told
 
     def _doing(self, call: _OpenCall) -> bytes:
-        if call.kind != "file_search_call":
+        where = {"item_id": call.id, "output_index": call.at}
+        match call.kind:
+            case "file_search_call":
+                return self._event("response.file_search_call.searching", **where)
+            case "code_interpreter_call":
+                return self._whole_code(call) + self._event("response.code_interpreter_call.interpreting", **where)
+        return b""
+
+    def _code(self, call: _OpenCall, fragment: str) -> bytes:
+        if not fragment:
             return b""
-        return self._event("response.file_search_call.searching", item_id=call.id, output_index=call.at)
+        return self._event("response.code_interpreter_call_code.delta", item_id=call.id, output_index=call.at, delta=fragment)
+
+    def _whole_code(self, call: _OpenCall) -> bytes:
+        """Once."""
+        if call.is_whole or call.kind != "code_interpreter_call":
+            return b""
+        call.is_whole, where = True, {"item_id": call.id, "output_index": call.at}
+        told = self._code(call, call.code.end())
+        return told + self._event("response.code_interpreter_call_code.done", **where, code=call.item()["code"])
 
     def _end_call(self, key: tuple[str, int], output: str | None) -> bytes:
         """`output` None: of one of the app's; of one of ours: it has none yet."""
@@ -231,6 +254,7 @@ class ResponseEvents:
         item = self._output[call.at] = unfinished(call.item(output))
         where = {"item_id": call.id, "output_index": call.at}
         told = self._event(f"response.{call.kind}_arguments.done", **where, arguments=call.arguments) if call.has_arguments else b""
+        told += self._whole_code(call)
         if call.is_ours and output is not None and (call.kind == "mcp_call" or item["status"] == "completed"):
             told += self._event(f"response.{call.kind}.{item['status']}", **where)
         return told + self._event("response.output_item.done", output_index=call.at, item=item)

@@ -11,6 +11,7 @@ from gateway.doors.assistants_api.schemas import ImageContent, ImageFile, ImageF
 from gateway.doors.resent import AnsweredCall, Entry
 from gateway.doors.responses_api.items import CALLS_WITHIN
 from gateway.doors.responses_api.schemas import (
+    InputCodeCall,
     InputFunctionCall,
     InputFunctionOutput,
     InputImage,
@@ -23,7 +24,7 @@ from gateway.doors.responses_api.schemas import (
     ResponseRequest,
 )
 from gateway.runs.objects import Object
-from gateway.runs.tool_calls import FILE_SEARCH
+from gateway.runs.tool_calls import CODE_INTERPRETER, FILE_SEARCH
 from gateway.runs.transcript import UNANSWERED
 from gateway.store.threads import Message
 
@@ -110,6 +111,9 @@ class _Reading:
             case InputSearchCall():
                 asked = orjson.dumps({"query": "\n".join(item.queries)}).decode()
                 self.answered.append(AnsweredCall(item.id, FILE_SEARCH, asked, _found(item)))
+            case InputCodeCall():
+                asked = orjson.dumps({"code": item.code or ""}).decode()
+                self.answered.append(AnsweredCall(item.id, CODE_INTERPRETER, asked, _printed(item)))
             case ItemReference():
                 self.refer(item.id, where, referenced)
 
@@ -194,6 +198,13 @@ def _found(item: InputSearchCall) -> str:
     if item.results is None:
         return _answer(None)
     return orjson.dumps({"results": [result.model_dump(exclude_none=True) for result in item.results]}).decode()
+
+
+def _printed(item: InputCodeCall) -> str:
+    """What code printed, as the client says."""
+    if item.outputs is None:
+        return _answer(None)
+    return orjson.dumps({"logs": "\n".join(output.logs for output in item.outputs if output.logs)}).decode()
 
 
 def _text(item: InputFunctionOutput) -> str:

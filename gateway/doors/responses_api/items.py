@@ -11,23 +11,23 @@ from typing import Any
 from gateway.domain.states import StepStatus
 from gateway.domain.strict_json import Json
 from gateway.runs import tool_calls
-from gateway.runs.objects import Object
-from gateway.runs.tool_calls import FILE_SEARCH
+from gateway.runs.objects import CONTAINER, Object
+from gateway.runs.tool_calls import CODE_INTERPRETER, FILE_SEARCH
 from gateway.store.steps import Step, calls_of
 from gateway.store.threads import Message
 
 SERVER = "tellergate"
 
-SEARCH_RESULTS = "file_search_call.results"
-"""In a request's `include`: with the passages that searches found."""
+SEARCH_RESULTS, CODE_OUTPUTS = "file_search_call.results", "code_interpreter_call.outputs"
+"""In a request's `include`: with the passages that searches found, and with what code printed and drew."""
 
-MESSAGE, SERVER_CALL, SEARCH_CALL, APP_CALL, APP_OUTPUT = "msg_", "mcp_", "fs_", "fc_", "fco_"
+MESSAGE, SERVER_CALL, SEARCH_CALL, CODE_CALL, APP_CALL, APP_OUTPUT = "msg_", "mcp_", "fs_", "ci_", "fc_", "fco_"
 """Beginnings of ids."""
 
-CALLS_WITHIN = (SERVER_CALL, SEARCH_CALL)
+CALLS_WITHIN = (SERVER_CALL, SEARCH_CALL, CODE_CALL)
 """Of calls that the gateway does."""
 
-_TOOLS = {FILE_SEARCH: SEARCH_CALL}
+_TOOLS = {FILE_SEARCH: SEARCH_CALL, CODE_INTERPRETER: CODE_CALL}
 
 
 def call_item_id(prefix: str, step: str, index: int) -> str:
@@ -73,6 +73,8 @@ def gateway_call(call: Mapping[str, Any], step: str, index: int, included: froze
     id_ = call_item_id(_TOOLS.get(function["name"], SERVER_CALL), step, index)
     if function["name"] == FILE_SEARCH:
         return _search_call(id_, call, included)
+    if function["name"] == CODE_INTERPRETER:
+        return _code_call(id_, call, included)
     return server_call(id_, function["name"], function["arguments"], function["output"], call["tellergate"])
 
 
@@ -97,6 +99,26 @@ def _search_call(id_: str, call: Mapping[str, Any], included: frozenset[str]) ->
         "queries": [] if query is None else [query],
         "status": _status(output, call["tellergate"]),
         "results": results,
+        "tellergate": call["tellergate"],
+    }
+
+
+def _code_call(id_: str, call: Mapping[str, Any], included: frozenset[str]) -> Object:
+    """The URL of an image is the path of its content at the gateway."""
+    output, told = call["function"]["output"], None
+    if CODE_OUTPUTS in included and output is not None:
+        shown: Any = tool_calls.shown(call)
+        told = [
+            {"type": "image", "url": f"/v1/files/{item['image']['file_id']}/content"} if item["type"] == "image" else item
+            for item in shown[CODE_INTERPRETER]["outputs"]
+        ]
+    return {
+        "id": id_,
+        "type": "code_interpreter_call",
+        "code": tool_calls.code_of(call),
+        "container_id": call.get(CONTAINER, ""),
+        "status": _status(output, call["tellergate"]),
+        "outputs": told,
         "tellergate": call["tellergate"],
     }
 

@@ -21,8 +21,9 @@ from gateway.doors.assistants_api.schemas import (
     TopP,
 )
 from gateway.doors.assistants_api.tool_schemas import RESULTS_MOST, FunctionDefinition, FunctionName
-from gateway.doors.responses_api.items import SEARCH_RESULTS
+from gateway.doors.responses_api.items import CODE_OUTPUTS, SEARCH_RESULTS
 from gateway.doors.schemas import ConversationId
+from gateway.store.resources import CODE_FILES_MOST
 
 ITEMS_MOST = 500
 """Of one request's input."""
@@ -106,6 +107,20 @@ class InputSearchCall(Echoed):
     results: Annotated[list[FoundPassage], Field(max_length=RESULTS_MOST)] | None = None
 
 
+class PrintedLogs(Echoed):
+    type: Literal["logs", "image"]
+    logs: OutputText | None = None
+
+
+class InputCodeCall(Echoed):
+    """Code that was run, as an earlier answer showed it: to be told to the model, and nothing else."""
+
+    type: Literal["code_interpreter_call"]
+    id: Id
+    code: OutputText | None = None
+    outputs: Annotated[list[PrintedLogs], Field(max_length=64)] | None = None
+
+
 class InputReasoning(Echoed):
     """Changes nothing."""
 
@@ -119,7 +134,8 @@ class ItemReference(_Strict):
     id: Id
 
 
-_ITEMS = ("message", "function_call", "function_call_output", "mcp_call", "file_search_call", "reasoning", "item_reference")
+_CALLS = ("function_call", "function_call_output", "mcp_call", "file_search_call", "code_interpreter_call")
+_ITEMS = ("message", *_CALLS, "reasoning", "item_reference")
 
 
 def _typed(value: object) -> object:
@@ -129,7 +145,7 @@ def _typed(value: object) -> object:
     return value
 
 
-_Calls = InputFunctionCall | InputFunctionOutput | InputServerCall | InputSearchCall
+_Calls = InputFunctionCall | InputFunctionOutput | InputServerCall | InputSearchCall | InputCodeCall
 _Item = InputMessage | _Calls | InputReasoning | ItemReference
 InputItem = Annotated[Annotated[_Item, Field(discriminator="type")], of_types(*_ITEMS), BeforeValidator(_typed)]
 
@@ -162,12 +178,33 @@ class ResponseSearch(_Strict):
     filters: Annotated[object, only()] = None
 
 
-_TOOLS = ("function", "file_search")
-ResponseTool = Annotated[Annotated[ResponseFunction | ResponseSearch, Field(discriminator="type")], of_types(*_TOOLS)]
+class AutoContainer(_Strict):
+    type: Literal["auto"]
+    file_ids: Annotated[list[Id], Field(max_length=CODE_FILES_MOST)] | None = None
+    memory_limit: Annotated[object, only()] = None
+    network_policy: Annotated[object, only()] = None
+
+
+def _made_here(value: object) -> object:
+    if isinstance(value, str):
+        raise PydanticCustomError("unsupported", "only a container of the type auto is supported here")
+    return value
+
+
+class ResponseCode(_Strict):
+    """Runs code over these files, in this response alone."""
+
+    type: Literal["code_interpreter"]
+    container: Annotated[AutoContainer, BeforeValidator(_made_here)]
+
+
+_TOOLS = ("function", "file_search", "code_interpreter")
+_Tool = ResponseFunction | ResponseSearch | ResponseCode
+ResponseTool = Annotated[Annotated[_Tool, Field(discriminator="type")], of_types(*_TOOLS)]
 
 
 class ChosenTool(_Strict):
-    type: Literal["file_search"]
+    type: Literal["file_search", "code_interpreter"]
 
 
 class ChosenFunction(_Strict):
@@ -208,8 +245,8 @@ class ResponseExtension(_Strict):
     origin: Literal["typed", "pasted", "document"] = "typed"
 
 
-_INCLUDED = (SEARCH_RESULTS,)
-_IGNORED = ("reasoning.encrypted_content", "code_interpreter_call.outputs", "web_search_call.results")
+_INCLUDED = (SEARCH_RESULTS, CODE_OUTPUTS)
+_IGNORED = ("reasoning.encrypted_content", "web_search_call.results")
 
 
 def _ignorable(value: Any) -> Any:
