@@ -57,6 +57,8 @@ class ToolContext:
     """Of that file: which, from 0."""
     tier: str = ""
     """Of the code interpreter: `compute` or `python`; empty where there is none."""
+    container: str = ""
+    """Whose session its code runs in; empty: the thread's."""
     outputs: tuple[FunctionOutput, ...] = ()
     """What the functions of this run have answered, for its code."""
     begun: frozenset[str] = frozenset()

@@ -47,31 +47,28 @@ _ENDED: Mapping[CodeEnding, str] = {
 
 
 class KnownSessions:
-    """Which threads may have a session at the worker that is not over by itself. Bounded: of more than KNOWN_MOST the oldest are dropped,
-    whose sessions end when nobody uses them."""
+    """Which sessions may be at the worker that are not over by themselves, and of which threads they are. Bounded: of more than KNOWN_MOST
+    the oldest are dropped, which end when nobody uses them."""
 
     def __init__(self) -> None:
         self._used: dict[str, tuple[str, float]] = {}
 
     def used(self, thread: str, session: str) -> None:
-        self._used.pop(thread, None)
-        self._used[thread] = (session, time.monotonic())
+        self._used.pop(session, None)
+        self._used[session] = (thread, time.monotonic())
         if len(self._used) > KNOWN_MOST:
             self.gone(next(iter(self._used)))
 
-    def known(self) -> Iterator[Sequence[str]]:
-        """Those threads, in pieces; without those whose session is over by itself."""
+    def known(self) -> Iterator[Sequence[tuple[str, str]]]:
+        """Those sessions, each with its thread, in pieces; without those that are over by themselves."""
         over = time.monotonic() - IDLE_S
-        for thread in [thread for thread, (_, used) in self._used.items() if used < over]:
-            self.gone(thread)
-        threads = list(self._used)
-        return (threads[first : first + _AT_ONCE] for first in range(0, len(threads), _AT_ONCE))
+        for session in [session for session, (_, used) in self._used.items() if used < over]:
+            self.gone(session)
+        known = [(session, thread) for session, (thread, _) in self._used.items()]
+        return (known[first : first + _AT_ONCE] for first in range(0, len(known), _AT_ONCE))
 
-    def session(self, thread: str) -> str:
-        return self._used[thread][0]
-
-    def gone(self, thread: str) -> None:
-        self._used.pop(thread, None)
+    def gone(self, session: str) -> None:
+        self._used.pop(session, None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +91,7 @@ class CodeInterpreter:
         who = Maker(principal.client, principal.customer)
         given = [file for id_ in context.files if (file := await self._file(who, id_)) is not None]
         wanted = CodeWanted(
-            session=session_of(principal.customer, context.thread),
+            session=session_of(principal.customer, context.container or context.thread),
             key=f"{call.received.request.turn_id}:{call.received.native.native_id}",
             code=call.arguments.must("code", str),
             begun=call.received.native.native_id in context.begun,
@@ -118,12 +115,12 @@ class CodeInterpreter:
 
     async def end_forgotten(self) -> None:
         """End the sessions of threads that are there no more: deleted, or gone with their customer. Unavailable."""
-        for threads in self.sessions.known():
-            there = await self.keeper.store.read(partial(existing, ids=threads))
-            for thread in threads:
+        for known in self.sessions.known():
+            there = await self.keeper.store.read(partial(existing, ids=sorted({thread for _, thread in known})))
+            for session, thread in known:
                 if thread not in there:
-                    await self.runner.forget(self.sessions.session(thread))
-                    self.sessions.gone(thread)
+                    await self.runner.forget(session)
+                    self.sessions.gone(session)
 
     async def _file(self, who: Maker, id_: str) -> StoredFile | None:
         at = self.keeper.clock()
@@ -159,7 +156,7 @@ class CodeInterpreter:
 
 
 def session_of(customer: str, thread: str) -> str:
-    """The name of a thread's session, which says nothing of either."""
+    """The name of the session of a thread, or of a container, which says nothing of either."""
     return hashlib.sha256(f"tellergate code session\0{customer}\0{thread}".encode()).hexdigest()
 
 

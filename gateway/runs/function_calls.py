@@ -24,7 +24,7 @@ from gateway.domain.states import CallStatus
 from gateway.domain.strict_json import Json
 from gateway.domain.tools import ToolContext
 from gateway.runs import tool_calls
-from gateway.runs.objects import Object
+from gateway.runs.objects import AS_FUNCTIONS, Object
 from gateway.store.steps import Step, app_calls, calls_of, with_calls
 
 IN_DOUBT_MOST = timedelta(seconds=20)
@@ -128,12 +128,12 @@ def required(step: Step) -> Sequence[Object]:
     ]
 
 
-def changed_calls(before: Step, after: Step, *, with_content: bool = False) -> Sequence[Json]:
-    """Deltas of the calls that were told something. `with_content`: with the passages that file search found."""
+def changed_calls(before: Step, after: Step, own: Mapping[str, Any]) -> Sequence[Json]:
+    """Deltas of the calls that were told something. `own`: of their run, which says how its listeners are told."""
     deltas: list[Json] = []
     for number, (old, new) in enumerate(zip(calls_of(before), calls_of(after), strict=True)):
-        if new != old and tool_calls.is_tool(new):
-            deltas.append(tool_calls.ended(new, number, with_content=with_content))
+        if new != old and tool_calls.is_tool(new) and not own.get(AS_FUNCTIONS):
+            deltas.append(tool_calls.ended(new, number, with_content=bool(own.get("include"))))
         elif new != old:
             output = {"function": {"output": new["function"]["output"]}} if new["function"]["output"] is not None else {}
             deltas.append({"index": number, "type": "function", **output, "tellergate": new.get("tellergate")})

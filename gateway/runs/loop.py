@@ -230,7 +230,7 @@ class RunDriver:
         self._tell_calls(before, after)
 
     def _tell_calls(self, before: Step, after: Step) -> None:
-        for delta in changed_calls(before, after, with_content=self._with_content):
+        for delta in changed_calls(before, after, objects.own_of(self.run)):
             self._tell("thread.run.step.delta", call_delta(after.id, delta))
 
     async def _require_action(self, app: Sequence[Json], before: Step, after: Step) -> None:

@@ -157,6 +157,14 @@ def run(row: Run) -> Object:
     }
 
 
+AS_FUNCTIONS = "as_functions"
+"""Of `own`: the run's listeners are told of the gateway's tools as of any function, since their API has shapes of its own for these."""
+
+
+CONTAINER = "container"
+"""Of `own`: the id of the session that the run's code has for itself; without it, code runs in the thread's."""
+
+
 def own_of(row: Run) -> Mapping[str, Any]:
     """What of a run's body is for us alone."""
     own: Any = row.body.get("own", {})

@@ -14,7 +14,7 @@ from gateway.domain.strict_json import Json
 from gateway.runs.budget import TokensLeft, TokensUsed, left
 from gateway.runs.images import FileImages, with_images
 from gateway.runs.model import Item, OfferedFunction, Prompt, Usage
-from gateway.runs.objects import own_of
+from gateway.runs.objects import AS_FUNCTIONS, own_of
 from gateway.runs.outgoing import OutgoingFilter, identifiers
 from gateway.runs.told import told
 from gateway.runs.tool_calls import CODE_INTERPRETER, TOOL_NAMES, chosen, citations, images, is_code, paths_of
@@ -88,7 +88,8 @@ class QuestionBuilder:
         is_cut = fitting is None or fitting.dropped != DroppedHistory() or len(messages) > MESSAGES_MOST
         if fitting is None or (is_cut and own_of(run).get("is_whole")):
             return "max_prompt_tokens"
-        sources = citations(call for step in steps if step.run == run.id for call in calls_of(step))
+        made = (call for step in steps if step.run == run.id for call in calls_of(step))
+        sources = citations(made, with_names=bool(own_of(run).get(AS_FUNCTIONS)))
         items = await with_images(fitting.items, self.images, principal.client, principal.customer)
         return ModelQuestion(
             prompt=_prompt(run, functions, items, bounds, spent),

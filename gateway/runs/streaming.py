@@ -10,7 +10,7 @@ from gateway.runs import objects, tool_calls
 from gateway.runs.annotations import Annotating
 from gateway.runs.answer import AnswerAssembly, CallBegun, ModelAnswer, NewArguments, News, NewText
 from gateway.runs.model import Piece, ToolCall, Usage
-from gateway.runs.objects import MESSAGE_FIELDS, STEP_FIELDS, Object, new_id, seconds, text_content
+from gateway.runs.objects import AS_FUNCTIONS, CONTAINER, MESSAGE_FIELDS, STEP_FIELDS, Object, new_id, own_of, seconds, text_content
 from gateway.runs.outgoing import OutgoingFilter
 from gateway.runs.tool_calls import CODE_INTERPRETER, FILE_SEARCH, CodeFragments
 from gateway.store.runs import Run
@@ -83,7 +83,10 @@ class MessageStream:
             kept = kept.with_usage(usage)
         if answer.calls:
             begun = self._calls or self._begin_calls()
-            kept = replace(kept, steps=(*kept.steps, _with(begun, step_details=self._details(answer.calls), usage=usage)))
+            begun = _with(begun, step_details=self._details(answer.calls), usage=usage)
+            kept = replace(kept, steps=(*kept.steps, begun))
+            if self._as_functions:  # as functions they have no shape of their own for what is done now
+                kept = replace(kept, news=(*kept.news, ("thread.run.step.in_progress", objects.step(begun))))
         elif self._calls is not None:  # cut off: what was told of them stays, and none is done
             kept = self._with_calls(kept, {"status": "failed", "failed_at": seconds(self.clock()), "last_error": _CUT_OFF})
         return kept
@@ -104,7 +107,7 @@ class MessageStream:
             case CallBegun(index, id_, name):
                 self._calls = self._calls or self._begin_calls()
                 call = self._call(ToolCall(id_, name, ""))
-                if tool_calls.is_tool(call):
+                if tool_calls.is_tool(call) and not self._as_functions:
                     self._code[index] = CodeFragments()
                     call = tool_calls.begun(call)
                 self._call_delta({"index": index, **call})
@@ -113,6 +116,10 @@ class MessageStream:
                     self._code_delta(index, self._code[index].feed(fragment))
                 else:
                     self._call_delta({"index": index, "type": "function", "function": {"arguments": fragment}})
+
+    @property
+    def _as_functions(self) -> bool:
+        return bool(own_of(self.run).get(AS_FUNCTIONS))
 
     def _code_delta(self, index: int, fragment: str) -> None:
         if fragment:  # of file search none comes: what is looked for is told with the step
@@ -126,6 +133,8 @@ class MessageStream:
         if ours and call.name == FILE_SEARCH:
             tools: Any = self.run.body["tools"]
             ours["ranking"] = tool_calls.ranking_of(tools)
+        if ours and call.name == CODE_INTERPRETER and CONTAINER in own_of(self.run):
+            ours[CONTAINER] = own_of(self.run)[CONTAINER]
         return {"id": call.id, "type": "function", "function": function, **ours}
 
     def _call_delta(self, call: Json) -> None:

@@ -60,6 +60,16 @@ def ended(call: Call, index: int, *, with_content: bool = False) -> dict[str, Js
     return dict(told)
 
 
+def query_of(call: Call) -> str | None:
+    """What a call of file search looks for; None while that is not written."""
+    try:
+        read = jiter.from_json(call["function"]["arguments"].encode("utf-8", "replace"), allow_inf_nan=False)
+    except ValueError:
+        return None
+    query = read.get("query") if isinstance(read, dict) else None
+    return query if isinstance(query, str) else None
+
+
 def code_of(call: Call) -> str:
     """The code that a call of the code interpreter asks to run, as far as it was written."""
     return _code(call["function"]["arguments"])
@@ -84,15 +94,17 @@ class CodeFragments:
         return fragment
 
 
-def citations(calls: Iterator[Call]) -> dict[str, Json]:
-    """What a model may write of these calls' results, and the annotation that it becomes: citations of files, and paths of files made."""
+def citations(calls: Iterator[Call], *, with_names: bool = False) -> dict[str, Json]:
+    """What a model may write of these calls' results, and the annotation that it becomes: citations of files, and paths of files made.
+    `with_names`: with the names of files that are cited."""
     found: dict[str, Json] = {}
     for call in calls:
         result = result_of(call) if is_tool(call) else None
         if result is None:
             continue
         for item in result.get("results", ()):
-            found[item["cite"]] = {"type": "file_citation", "file_citation": {"file_id": item["file"]}}
+            named: dict[str, Json] = {"filename": _text(item["name"])} if with_names else {}
+            found[item["cite"]] = {"type": "file_citation", "file_citation": {"file_id": item["file"], **named}}
         for item in result.get("files", ()):
             found[item["path"]] = {"type": "file_path", "file_path": {"file_id": item["file"]}}
     return found

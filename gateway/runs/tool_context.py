@@ -7,6 +7,7 @@ from typing import Any
 
 from gateway.domain.states import IndexState
 from gateway.domain.tools import FunctionOutput, ToolContext
+from gateway.runs.objects import CONTAINER, own_of
 from gateway.runs.resources import resources_of
 from gateway.runs.tool_calls import chosen, is_code, is_tool
 from gateway.store.items import ItemStore
@@ -34,6 +35,7 @@ def context_of(run: Run, thread: Thread, turn: int, step: Step | None = None, *,
         results_most=resources.search.max_num_results,
         threshold=resources.search.score_threshold,
         tier=tier,
+        container=own_of(run).get(CONTAINER, ""),
         begun=frozenset() if step is None else _begun(step),
     )
 

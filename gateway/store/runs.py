@@ -4,7 +4,7 @@ A worker has a run for as long as its lease; every write of it is refused once s
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
@@ -221,6 +221,8 @@ class SubmitOutputs(Item[Run | OutputsMismatch | None]):
     lease: str | None
     at: datetime
     due: datetime
+    body: Mapping[str, Json] = field(default_factory=dict)
+    """What of the run's body changes with them."""
 
     def apply(self, connection: Connection) -> Run | OutputsMismatch | None:
         run = _mine(connection, self.customer, self.thread, self.run)
@@ -237,7 +239,7 @@ class SubmitOutputs(Item[Run | OutputsMismatch | None]):
         thread = threads.of_id(connection, self.thread)
         if thread is not None:
             conversations.taint_alone(connection, thread.conversation, self.at)
-        body = {**run.body, "required_action": None}
+        body = {**run.body, **self.body, "required_action": None}
         queued = replace(run, state=RunState.QUEUED, body=body, lease=self.lease, principal=self.principal)
         _change(connection, queued, to_us(self.due))
         if self.lease is not None:

@@ -21,16 +21,19 @@ def _name(model: type[BaseModel]) -> str:
 _EVENTS: dict[str, TypeAdapter[Any]] = {
     _name(model): TypeAdapter(model) for name, model in vars(specification).items() if name.endswith("StreamingEvent")
 }
-OF_OPENAI = ("response.mcp_call.", "response.mcp_call_arguments.")
-"""How events of calls within begin: the specification has none for them, and leaves room for others'."""
+OF_OPENAI = ("response.mcp_call", "response.file_search_call", "response.code_interpreter_call", "response.output_text.annotation")
+"""How events of calls within begin, and those of what they found: the specification has none for them, and leaves room for others'."""
+
+_WITHIN = ("mcp_call", "file_search_call", "code_interpreter_call")
 
 
 def specified(event: Mapping[str, Any]) -> None:
     """ValidationError where the event, or the response that it shows, is not as the specification has it."""
     kind = event["type"]
-    if kind.startswith(OF_OPENAI) or event.get("item", {}).get("type") == "mcp_call":
+    if kind.startswith(OF_OPENAI) or event.get("item", {}).get("type") in _WITHIN:
         return
-    _EVENTS[kind].validate_python({**event, "response": _without_calls_within(event["response"])} if "response" in event else event)
+    plain = _without_citations(event)
+    _EVENTS[kind].validate_python({**plain, "response": _without_calls_within(plain["response"])} if "response" in plain else plain)
 
 
 def specified_response(response: Mapping[str, Any]) -> None:
@@ -39,7 +42,20 @@ def specified_response(response: Mapping[str, Any]) -> None:
 
 
 def _without_calls_within(response: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {**response, "output": [item for item in response["output"] if item["type"] != "mcp_call"]}
+    """With functions alone: the specification has no other tools."""
+    plain = _without_citations(response)
+    chosen = (
+        {"tool_choice": "auto"} if plain["tool_choice"] in [{"type": kind} for kind in ("file_search", "code_interpreter")] else {}
+    )
+    tools = [tool for tool in plain["tools"] if tool["type"] == "function"]
+    return {**plain, **chosen, "tools": tools, "output": [item for item in plain["output"] if item["type"] not in _WITHIN]}
+
+
+def _without_citations(value: Any) -> Any:
+    """Without annotations of files: the specification has those of addresses alone."""
+    if isinstance(value, Mapping):
+        return {name: [] if name == "annotations" else _without_citations(it) for name, it in value.items()}
+    return [_without_citations(it) for it in value] if isinstance(value, list) else value
 
 
 def in_order(events: Sequence[Mapping[str, Any]]) -> None:
@@ -62,7 +78,7 @@ def in_order(events: Sequence[Mapping[str, Any]]) -> None:
             assert all(begun[other]["type"] != "message" for other in begun.keys() - ended.keys()), (
                 "a message ends before what follows"
             )
-            begun[at], said[at] = {**event["item"], "seen": []}, ""
+            begun[at], said[at] = {**event["item"], "seen": [], "noted": []}, ""
             continue
         assert at in begun.keys() - ended.keys(), f"{kind} of an item that has not begun, or has ended"
         item = begun[at]
@@ -73,7 +89,11 @@ def in_order(events: Sequence[Mapping[str, Any]]) -> None:
             ended[at] = event["item"]
             continue
         assert event["item_id"] == item["id"]
-        if kind.endswith("arguments.delta") or kind == "response.output_text.delta":
+        if kind == "response.output_text.annotation.added":
+            assert event["annotation_index"] == len(item["noted"])
+            item["noted"].append(event["annotation"])
+            continue
+        if kind.endswith(("arguments.delta", "_code.delta")) or kind == "response.output_text.delta":
             said[at] += event["delta"]
         if not item["seen"] or item["seen"][-1] != kind:
             item["seen"].append(kind)
@@ -87,8 +107,20 @@ def _whole(begun: Mapping[str, Any], said: str, item: Mapping[str, Any]) -> None
     if item["type"] == "message":
         assert seen == list(_PART)
         assert said == item["content"][0]["text"]
+        assert begun["noted"] == item["content"][0]["annotations"]
         return
     kind = item["type"]
+    if kind == "file_search_call":
+        ends = [f"response.{kind}.completed"] if item["status"] == "completed" else []
+        assert seen == [f"response.{kind}.in_progress", f"response.{kind}.searching", *ends]
+        return
+    if kind == "code_interpreter_call":
+        ends = [f"response.{kind}.completed"] if item["status"] == "completed" else []
+        written = [f"response.{kind}_code.delta"] if said else []
+        doing = [f"response.{kind}_code.done", f"response.{kind}.interpreting"]
+        assert seen == [f"response.{kind}.in_progress", *written, *doing, *ends]
+        assert said == item["code"]
+        return
     wanted = [f"response.{kind}_arguments.delta", f"response.{kind}_arguments.done"]
     if kind == "mcp_call":
         wanted = ["response.mcp_call.in_progress", *wanted]

@@ -125,7 +125,7 @@ async def asked_of_assistant(
 ) -> AskedResources:
     """What an assistant's tools may use, with the vector store that is made for it. RequestFault."""
     ids = tuple(_in_resources(api, given, RESOURCES))
-    await _check(api, door, principal, ids)
+    await readable(api, door, principal, ids)
     resources, making = _kept(given), _made_in(given)
     if making is None:
         return AskedResources(ids=ids, resources=resources)
@@ -140,7 +140,7 @@ async def asked_of_thread(
 ) -> AskedResources:
     """The same for a thread that is there. `inside`: where in the body that is."""
     ids = tuple(_in_resources(api, given, f"{inside}{RESOURCES}"))
-    await _check(api, door, principal, ids)
+    await readable(api, door, principal, ids)
     return AskedResources(ids=ids, resources=_kept(given))
 
 
@@ -160,7 +160,7 @@ async def asked_of_messages(
     of_resources = _in_resources(api, given, f"{inside.rpartition('messages')[0]}{RESOURCES}")
     attached = [named for number, message in enumerate(messages) for named in _in_message(api, message, inside.format(number))]
     ids = (*of_resources, *(NamedId("file", id_, field) for id_, _, field in attached))
-    await _check(api, door, principal, ids)
+    await readable(api, door, principal, ids)
     making = _made_in(given)
     searched = {entry.file: entry for entry in _entries(making)}
     searched |= {id_: NewEntry(id_, {}, Chunking()) for id_, tools, _ in attached if SEARCH in tools and id_ not in searched}
@@ -253,7 +253,7 @@ def _entries(making: StoreWithFiles | None) -> tuple[NewEntry, ...]:
     return tuple(NewEntry(file, {}, chunking_of(making.chunking_strategy)) for file in dict.fromkeys(making.file_ids))
 
 
-async def _check(api: Api, door: Door, principal: Principal, ids: Sequence[NamedId]) -> None:
+async def readable(api: Api, door: Door, principal: Principal, ids: Sequence[NamedId]) -> None:
     """RequestFault NOT_FOUND for the first that this one may not read."""
     if not ids:
         return

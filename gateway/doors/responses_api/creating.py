@@ -16,19 +16,19 @@ from gateway.domain.principal import Principal
 from gateway.domain.states import RunState
 from gateway.domain.strict_json import Json
 from gateway.doors.assistants_api.api import Api, body_as, metadata_of
-from gateway.doors.assistants_api.resources import AskedResources, run_tools_checked, tools_checked
+from gateway.doors.assistants_api.resources import AskedResources, readable, run_tools_checked, tools_checked
 from gateway.doors.assistants_api.schemas import TEXT_MOST, NewMessage
 from gateway.doors.assistants_api.streamed import StreamedInForeground
 from gateway.doors.assistants_api.threads import thread_of
-from gateway.doors.assistants_api.tool_schemas import FunctionDefinition, FunctionTool
 from gateway.doors.bodies import json_answer
 from gateway.doors.resent import Entry, Resent
 from gateway.doors.responses_api.events import ResponseEvents
 from gateway.doors.responses_api.given import GivenInput, given_input, history_of, references_of
 from gateway.doors.responses_api.items import all_items
 from gateway.doors.responses_api.reading import referenced_items
-from gateway.doors.responses_api.schemas import ITEMS_MOST, ResponseRequest, SchemaFormat
+from gateway.doors.responses_api.schemas import ITEMS_MOST, ChosenFunction, ChosenTool, ResponseRequest, SchemaFormat
 from gateway.doors.responses_api.shown import asked_body
+from gateway.doors.responses_api.tools import going_on_with, named_ids, own_of_tools, run_tools
 from gateway.doors.rest import Door
 from gateway.doors.running import as_started, as_submitted, due, given_up, lease_for, listening, new_run, submitting, taken_up
 from gateway.runs.broadcast import Listener
@@ -74,6 +74,8 @@ async def create(api: Api, door: Door, request: Request, principal: Principal) -
     if body.previous_response_id is not None and body.conversation_id is not None:
         raise _wrong("conversation", "either previous_response_id or conversation")
     api.with_model()
+    tools_checked(api, run_tools(body))
+    await readable(api, door, principal, list(named_ids(body)))
     follows = await _followed(api, principal, body)
     thread = "" if follows is None else follows.response.thread
     referenced = await referenced_items(api, principal, references_of(body), thread)
@@ -166,7 +168,9 @@ async def _elsewhere(asked: _Asked, history: tuple[Entry, ...], conversation: st
 
 async def _history(api: Api, follows: ResponseState) -> tuple[Entry, ...]:
     before = await api.book.read(lambda connection: responses.before(connection, follows.response))
-    return history_of([*all_items(*before), *all_items(follows.messages, follows.steps)])
+    return history_of(
+        [item for part in (before, (follows.messages, follows.steps)) for item in all_items(*part, as_functions=True)]
+    )
 
 
 async def _started(asked: _Asked, thread: str, history: tuple[Entry, ...], opening: CreateThread | None) -> Response | None:
@@ -195,6 +199,7 @@ async def _started(asked: _Asked, thread: str, history: tuple[Entry, ...], openi
 async def _go_on(asked: _Asked, run: Run, outputs: Mapping[str, str]) -> Response:
     api, door = asked.api, asked.door
     item = submitting(api, door, asked.principal, run, outputs, lease=asked.lease)
+    item = replace(item, body=going_on_with(run, asked.body))
     response, events = _response(asked, run)
     events.conversation = (await thread_of(api, asked.principal, run.thread)).conversation
     answer = _Answer(api, door, run, events, asked.is_background)
@@ -224,28 +229,29 @@ async def _further(asked: _Asked, run: Run) -> tuple[AddMessage, ...]:
 def _run(asked: _Asked, thread: str) -> Run:
     """A run that is not written yet."""
     api, request = asked.api, asked.body
-    tools = [FunctionTool(type="function", function=FunctionDefinition(**_defined(tool))) for tool in request.tools or ()]
-    tools_checked(api, tools)
     body: dict[str, Any] = {**RUN_FIELDS, "model": api.stand_in or request.model}  # an answer never says that another model gave it
-    body["tools"] = [tool.model_dump(exclude_unset=True) for tool in tools]
+    body["tools"] = [tool.model_dump(exclude_unset=True) for tool in run_tools(request)]
     body["instructions"] = "\n\n".join(text for text in (request.instructions or "", *asked.instructions) if text)
     body["temperature"], body["top_p"] = request.temperature, request.top_p
     body["max_completion_tokens"] = request.max_output_tokens
     body["parallel_tool_calls"] = request.parallel_tool_calls is not False
     body["reasoning_effort"] = None if request.reasoning is None else request.reasoning.effort
     body["response_format"] = _format(request)
+    body["own"] = own_of_tools(request, thread)
     if request.truncation == "disabled":
-        body["own"] = {"is_whole": True}
+        body["own"]["is_whole"] = True
     if request.tool_choice is not None:
-        choice = request.tool_choice
-        body["tool_choice"] = choice if isinstance(choice, str) else {"type": "function", "function": {"name": choice.name}}
+        body["tool_choice"] = _choice(request.tool_choice)
     run_tools_checked(api, body)
     run = new_run(api, asked.door, asked.principal, body, assistant=asked.principal.client, thread=thread, lease=asked.lease)
     return replace(run, metadata=metadata_of(request.metadata))
 
 
-def _defined(tool: FunctionDefinition) -> dict[str, Any]:
-    return tool.model_dump(exclude={"type"}, exclude_unset=True)
+def _choice(choice: str | ChosenFunction | ChosenTool) -> Json:
+    """As runs have it."""
+    if isinstance(choice, ChosenFunction):
+        return {"type": "function", "function": {"name": choice.name}}
+    return choice if isinstance(choice, str) else {"type": choice.type}
 
 
 def _format(request: ResponseRequest) -> Json:
@@ -262,10 +268,12 @@ def _response(asked: _Asked, run: Run) -> tuple[StoredResponse | None, ResponseE
     """What is stored of the response, if it is to be, and how it is told."""
     id_, now = new_id("resp"), asked.door.clock()
     body = asked_body(id_, asked.body, str(run.body["model"]), now)
-    own: Json = {"instructions": list(asked.instructions)}
+    included = asked.body.included
+    own: Json = {"instructions": list(asked.instructions), "include": [*sorted(included)]}
     kept: dict[str, Json] = {**body, "own": own}
+    events = ResponseEvents(asked=body, is_streamed=bool(asked.body.stream), included=included)
     response = StoredResponse(id_, run.thread, run.id, run.customer, now, kept)
-    return response if asked.body.store is not False else None, ResponseEvents(asked=body, is_streamed=bool(asked.body.stream))
+    return response if asked.body.store is not False else None, events
 
 
 @dataclass(frozen=True, slots=True)

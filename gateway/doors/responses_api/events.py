@@ -4,7 +4,7 @@ An item is told from its beginning to its end before the next of the same answer
 waits for the customer ends a response in the foreground with a sentence of ours; in the background the response goes on.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,41 +15,56 @@ from gateway.domain.states import RunState
 from gateway.domain.strict_json import Json
 from gateway.doors.responses_api.items import (
     APP_CALL,
-    SERVER_CALL,
+    annotation,
     app_call,
     call_item_id,
+    gateway_call,
     output_text,
     said,
-    server_call,
     unfinished,
 )
 from gateway.doors.responses_api.shown import FAILED, HELD_TEXT, held_message, reason_of_run, status_of_held, whole
 from gateway.runs.objects import Object
+from gateway.runs.tool_calls import CodeFragments
 
 _BROKE_OFF = "The answer broke off; what was done before stays done."
 
 
 @dataclass(slots=True)
 class _OpenCall:
-    """A call whose end was not told yet. `result`: what became of it, for the app's back end."""
+    """A call whose end was not told yet. `call`: as its step has it. `result`: what became of it, for the app's back end."""
 
-    id: str
+    key: tuple[str, int]
     at: int
-    native: str
-    name: str
-    is_ours: bool
+    call: Mapping[str, Any]
+    included: frozenset[str]
     arguments: str = ""
     result: Any = None
+    code: CodeFragments = field(default_factory=CodeFragments)
+    is_whole: bool = False
+    """Whether it was told what it does."""
+    id: str = field(init=False)
+    kind: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        begun = self.item()
+        self.id, self.kind = begun["id"], begun["type"]
 
     @property
-    def kind(self) -> str:
-        return "mcp_call" if self.is_ours else "function_call"
+    def is_ours(self) -> bool:
+        return "tellergate" in self.call
+
+    @property
+    def has_arguments(self) -> bool:
+        """Whether its arguments are told as such, in events of their own."""
+        return self.kind in ("mcp_call", "function_call")
 
     def item(self, output: str | None = None, status: str = "completed") -> Object:
+        function = {"name": self.call["function"]["name"], "arguments": self.arguments, "output": output}
+        call = {**self.call, "function": function}
         if self.is_ours:
-            return server_call(self.id, self.name, self.arguments, output, self.result)
-        function = {"name": self.name, "arguments": self.arguments}
-        return app_call(self.id, {"id": self.native, "function": function}, status)
+            return gateway_call({**call, "tellergate": self.result}, *self.key, self.included)
+        return app_call(call_item_id(APP_CALL, *self.key), call, status)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -59,6 +74,8 @@ class ResponseEvents:
 
     asked: Mapping[str, Json]
     is_streamed: bool
+    included: frozenset[str] = frozenset()
+    """What items tell because it was asked for."""
     conversation: str = ""
     is_over: bool = False
     is_left: bool = False
@@ -67,7 +84,7 @@ class ResponseEvents:
     broken: bytes = b""
     _number: int = 0
     _output: list[Object] = field(default_factory=list)
-    _message: tuple[str, int, list[str]] | None = None
+    _message: tuple[str, int, list[str], list[Json]] | None = None
     _later: list[tuple[str, Object]] = field(default_factory=list)
     _calls: dict[tuple[str, int], _OpenCall] = field(default_factory=dict)
     _confirmations: list[Json] = field(default_factory=list)
@@ -119,13 +136,14 @@ class ResponseEvents:
         match what:
             case "created":
                 item = said(shown["id"], "in_progress")
-                self._message = shown["id"], self._begin(item), []
-                id_, at, _ = self._message
+                self._message = shown["id"], self._begin(item), [], []
+                id_, at, _, _ = self._message
                 return self._event("response.output_item.added", output_index=at, item=item) + self._event(
                     "response.content_part.added", item_id=id_, output_index=at, content_index=0, part=output_text("")
                 )
             case "delta":
-                return b"".join(self._said(part["text"]["value"]) for part in shown["delta"]["content"] if part["type"] == "text")
+                texts = [part["text"] for part in shown["delta"]["content"] if part["type"] == "text"]
+                return b"".join(self._said(text["value"]) + self._noted(text["annotations"]) for text in texts)
             case "completed" | "incomplete":
                 return self._end_message(what) + self._caught_up()
         return b""
@@ -133,19 +151,30 @@ class ResponseEvents:
     def _said(self, text: str) -> bytes:
         if self._message is None or not text:
             return b""
-        id_, at, texts = self._message
+        id_, at, texts, _ = self._message
         texts.append(text)
         return self._event("response.output_text.delta", item_id=id_, output_index=at, content_index=0, delta=text, logprobs=[])
+
+    def _noted(self, annotations: Sequence[Mapping[str, Any]]) -> bytes:
+        if self._message is None:
+            return b""
+        (id_, at, _, known), told = self._message, b""
+        for noted in map(annotation, annotations):
+            where = {"item_id": id_, "output_index": at, "content_index": 0}
+            told += self._event("response.output_text.annotation.added", **where, annotation_index=len(known), annotation=noted)
+            known.append(noted)
+        return told
 
     def _end_message(self, status: str) -> bytes:
         if self._message is None:
             return b""
-        (id_, at, texts), self._message = self._message, None
+        (id_, at, texts, annotations), self._message = self._message, None
         text, where = "".join(texts), {"item_id": id_, "output_index": at, "content_index": 0}
-        item = self._output[at] = said(id_, status, text)
+        part = output_text(text, annotations)
+        item = self._output[at] = said(id_, status, part)
         return (
             self._event("response.output_text.done", **where, text=text, logprobs=[])
-            + self._event("response.content_part.done", **where, part=output_text(text))
+            + self._event("response.content_part.done", **where, part=part)
             + self._event("response.output_item.done", output_index=at, item=item)
         )
 
@@ -159,6 +188,8 @@ class ResponseEvents:
     def _of_step(self, what: str, shown: Object) -> bytes:
         if what == "delta":
             return b"".join(self._of_call(shown["id"], call) for call in shown["delta"]["step_details"]["tool_calls"])
+        if what == "in_progress":  # its answer is whole: its calls are done now
+            return b"".join(self._doing(call) for key, call in self._calls.items() if key[0] == shown["id"])
         if what in ("failed", "cancelled", "expired"):  # of a response that has failed
             return b"".join(self._end_call(key, None) for key in [key for key in self._calls if key[0] == shown["id"]])
         return b""
@@ -172,26 +203,49 @@ class ResponseEvents:
         item = self._calls[key]
         if fragment := function.get("arguments"):
             item.arguments += fragment
-            told += self._event(f"response.{item.kind}_arguments.delta", item_id=item.id, output_index=item.at, delta=fragment)
+            if item.has_arguments:
+                told += self._event(f"response.{item.kind}_arguments.delta", item_id=item.id, output_index=item.at, delta=fragment)
+            elif item.kind == "code_interpreter_call":
+                told += self._code(item, item.code.feed(fragment))
         if (result := call.get("tellergate")) is not None:
             item.result = result
-            self._results[result["call_id"]] = {"function": item.name, **result}
+            self._results[result["call_id"]] = {"function": item.call["function"]["name"], **result}
             self._output[item.at] = item.item()
         if function.get("output") is not None:
             told += self._end_call(key, function["output"])
         return told
 
     def _begin_call(self, key: tuple[str, int], call: Mapping[str, Any]) -> bytes:
-        is_ours = "tellergate" in call
-        id_ = call_item_id(SERVER_CALL if is_ours else APP_CALL, *key)
-        begun = _OpenCall(id_, len(self._output), call["id"], call["function"]["name"], is_ours)
+        begun = _OpenCall(key, len(self._output), call, self.included)
         item = begun.item(status="in_progress")
         self._calls[key] = begun
         self._begin(item)
         told = self._event("response.output_item.added", output_index=begun.at, item=item)
-        if is_ours:
-            told += self._event("response.mcp_call.in_progress", item_id=id_, output_index=begun.at)
+        if begun.is_ours:
+            told += self._event(f"response.{begun.kind}.in_progress", item_id=begun.id, output_index=begun.at)
         return told
+
+    def _doing(self, call: _OpenCall) -> bytes:
+        where = {"item_id": call.id, "output_index": call.at}
+        match call.kind:
+            case "file_search_call":
+                return self._event("response.file_search_call.searching", **where)
+            case "code_interpreter_call":
+                return self._whole_code(call) + self._event("response.code_interpreter_call.interpreting", **where)
+        return b""
+
+    def _code(self, call: _OpenCall, fragment: str) -> bytes:
+        if not fragment:
+            return b""
+        return self._event("response.code_interpreter_call_code.delta", item_id=call.id, output_index=call.at, delta=fragment)
+
+    def _whole_code(self, call: _OpenCall) -> bytes:
+        """Once."""
+        if call.is_whole or call.kind != "code_interpreter_call":
+            return b""
+        call.is_whole, where = True, {"item_id": call.id, "output_index": call.at}
+        told = self._code(call, call.code.end())
+        return told + self._event("response.code_interpreter_call_code.done", **where, code=call.item()["code"])
 
     def _end_call(self, key: tuple[str, int], output: str | None) -> bytes:
         """`output` None: of one of the app's; of one of ours: it has none yet."""
@@ -199,9 +253,10 @@ class ResponseEvents:
         call.arguments = call.arguments or "{}"  # as a call without any is taken
         item = self._output[call.at] = unfinished(call.item(output))
         where = {"item_id": call.id, "output_index": call.at}
-        told = self._event(f"response.{call.kind}_arguments.done", **where, arguments=call.arguments)
-        if call.is_ours and output is not None:
-            told += self._event(f"response.mcp_call.{item['status']}", **where)
+        told = self._event(f"response.{call.kind}_arguments.done", **where, arguments=call.arguments) if call.has_arguments else b""
+        told += self._whole_code(call)
+        if call.is_ours and output is not None and (call.kind == "mcp_call" or item["status"] == "completed"):
+            told += self._event(f"response.{call.kind}.{item['status']}", **where)
         return told + self._event("response.output_item.done", output_index=call.at, item=item)
 
     def _end_calls(self) -> bytes:

@@ -9,19 +9,22 @@ import orjson
 from gateway.domain.errors import MESSAGES, Code, Fault, RequestFault
 from gateway.doors.assistants_api.schemas import ImageContent, ImageFile, ImageFileContent, ImageUrl, NewMessage, TextContent
 from gateway.doors.resent import AnsweredCall, Entry
-from gateway.doors.responses_api.items import SERVER_CALL
+from gateway.doors.responses_api.items import CALLS_WITHIN
 from gateway.doors.responses_api.schemas import (
+    InputCodeCall,
     InputFunctionCall,
     InputFunctionOutput,
     InputImage,
     InputMessage,
     InputRefusal,
+    InputSearchCall,
     InputServerCall,
     InputText,
     ItemReference,
     ResponseRequest,
 )
 from gateway.runs.objects import Object
+from gateway.runs.tool_calls import CODE_INTERPRETER, FILE_SEARCH
 from gateway.runs.transcript import UNANSWERED
 from gateway.store.threads import Message
 
@@ -49,7 +52,7 @@ class GivenInput:
         last = self.entries[-1] if self.entries else ()
         if self.loose or isinstance(last, NewMessage):
             return self.loose
-        return {call.id: call.output for call in last if not call.id.startswith(SERVER_CALL)}
+        return {call.id: call.output for call in last if not call.id.startswith(CALLS_WITHIN)}
 
     def without_resent(self, stand: Sequence[Message]) -> "GivenInput":
         """Without what it begins with, up to the last of its user messages that are the newest of those that `stand` in the thread."""
@@ -105,6 +108,12 @@ class _Reading:
                 self.output(item.call_id, _text(item), where)
             case InputServerCall():
                 self.answered.append(AnsweredCall(item.id, item.name, item.arguments, _answer(item.output)))
+            case InputSearchCall():
+                asked = orjson.dumps({"query": "\n".join(item.queries)}).decode()
+                self.answered.append(AnsweredCall(item.id, FILE_SEARCH, asked, _found(item)))
+            case InputCodeCall():
+                asked = orjson.dumps({"code": item.code or ""}).decode()
+                self.answered.append(AnsweredCall(item.id, CODE_INTERPRETER, asked, _printed(item)))
             case ItemReference():
                 self.refer(item.id, where, referenced)
 
@@ -182,6 +191,20 @@ def _place(part: Mapping[str, Any]) -> str:
 
 def _answer(output: str | None) -> str:
     return UNANSWERED if output is None else output  # an empty one is an output
+
+
+def _found(item: InputSearchCall) -> str:
+    """What a search found, as the client says."""
+    if item.results is None:
+        return _answer(None)
+    return orjson.dumps({"results": [result.model_dump(exclude_none=True) for result in item.results]}).decode()
+
+
+def _printed(item: InputCodeCall) -> str:
+    """What code printed, as the client says."""
+    if item.outputs is None:
+        return _answer(None)
+    return orjson.dumps({"logs": "\n".join(output.logs for output in item.outputs if output.logs)}).decode()
 
 
 def _text(item: InputFunctionOutput) -> str:

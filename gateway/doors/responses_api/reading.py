@@ -102,7 +102,7 @@ async def referenced_items(api: Api, principal: Principal, ids: frozenset[str], 
         for message in threads.messages_of(connection, principal.customer, sorted(ids - calls.keys())):
             found[message.id] = None if message.thread == thread else message_item(message)
         for step in steps.steps_of(connection, principal.customer, sorted({step for step, _ in calls.values()})):
-            for item in call_items(step, with_outputs=False):
+            for item in call_items(step, as_functions=True):
                 if item["id"] in ids:
                     found[item["id"]] = None if step.thread == thread else item
         held = {response_of_held(id_): id_ for id_ in ids - calls.keys() - found.keys()}

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from gateway.doors.assistants_api.common_schemas import Echoed, Id, IgnoredOptions, Metadata, Text, of_types, only
+from gateway.doors.assistants_api.common_schemas import Echoed, Id, IgnoredOptions, Metadata, Number, Text, of_types, only
 from gateway.doors.assistants_api.schemas import (
     OUTPUT_MOST,
     PARTS_MOST,
@@ -20,8 +20,10 @@ from gateway.doors.assistants_api.schemas import (
     Temperature,
     TopP,
 )
-from gateway.doors.assistants_api.tool_schemas import FunctionDefinition, FunctionName
+from gateway.doors.assistants_api.tool_schemas import RESULTS_MOST, FunctionDefinition, FunctionName
+from gateway.doors.responses_api.items import CODE_OUTPUTS, SEARCH_RESULTS
 from gateway.doors.schemas import ConversationId
+from gateway.store.resources import CODE_FILES_MOST
 
 ITEMS_MOST = 500
 """Of one request's input."""
@@ -91,6 +93,34 @@ class InputServerCall(Echoed):
     output: OutputText | None = None
 
 
+class FoundPassage(Echoed):
+    filename: Text | None = None
+    text: OutputText | None = None
+
+
+class InputSearchCall(Echoed):
+    """A search of files, as an earlier answer showed it: to be told to the model, and nothing else."""
+
+    type: Literal["file_search_call"]
+    id: Id
+    queries: Annotated[list[ItemText], Field(max_length=8)]
+    results: Annotated[list[FoundPassage], Field(max_length=RESULTS_MOST)] | None = None
+
+
+class PrintedLogs(Echoed):
+    type: Literal["logs", "image"]
+    logs: OutputText | None = None
+
+
+class InputCodeCall(Echoed):
+    """Code that was run, as an earlier answer showed it: to be told to the model, and nothing else."""
+
+    type: Literal["code_interpreter_call"]
+    id: Id
+    code: OutputText | None = None
+    outputs: Annotated[list[PrintedLogs], Field(max_length=64)] | None = None
+
+
 class InputReasoning(Echoed):
     """Changes nothing."""
 
@@ -104,7 +134,8 @@ class ItemReference(_Strict):
     id: Id
 
 
-_ITEMS = ("message", "function_call", "function_call_output", "mcp_call", "reasoning", "item_reference")
+_CALLS = ("function_call", "function_call_output", "mcp_call", "file_search_call", "code_interpreter_call")
+_ITEMS = ("message", *_CALLS, "reasoning", "item_reference")
 
 
 def _typed(value: object) -> object:
@@ -114,7 +145,8 @@ def _typed(value: object) -> object:
     return value
 
 
-_Item = InputMessage | InputFunctionCall | InputFunctionOutput | InputServerCall | InputReasoning | ItemReference
+_Calls = InputFunctionCall | InputFunctionOutput | InputServerCall | InputSearchCall | InputCodeCall
+_Item = InputMessage | _Calls | InputReasoning | ItemReference
 InputItem = Annotated[Annotated[_Item, Field(discriminator="type")], of_types(*_ITEMS), BeforeValidator(_typed)]
 
 
@@ -122,6 +154,57 @@ class ResponseFunction(FunctionDefinition):
     """`name` that of a banking function: the gateway executes it, and offers it as it declares it; any other is the app's to execute."""
 
     type: Literal["function"]
+
+
+STORES_MOST = 2
+"""That one response searches."""
+
+
+class ResponseRanking(_Strict):
+    """Every ranker is BM25. What scores less than `score_threshold` is left out."""
+
+    ranker: Literal["auto", "default-2024-11-15"] | None = None
+    score_threshold: Annotated[Number, Field(ge=0, le=1)] | None = None
+    hybrid_search: Annotated[object, only()] = None
+
+
+class ResponseSearch(_Strict):
+    """Searches these vector stores, in this response alone."""
+
+    type: Literal["file_search"]
+    vector_store_ids: Annotated[list[Id], Field(min_length=1, max_length=STORES_MOST)]
+    max_num_results: Annotated[int, Field(ge=1, le=RESULTS_MOST)] | None = None
+    ranking_options: ResponseRanking | None = None
+    filters: Annotated[object, only()] = None
+
+
+class AutoContainer(_Strict):
+    type: Literal["auto"]
+    file_ids: Annotated[list[Id], Field(max_length=CODE_FILES_MOST)] | None = None
+    memory_limit: Annotated[object, only()] = None
+    network_policy: Annotated[object, only()] = None
+
+
+def _made_here(value: object) -> object:
+    if isinstance(value, str):
+        raise PydanticCustomError("unsupported", "only a container of the type auto is supported here")
+    return value
+
+
+class ResponseCode(_Strict):
+    """Runs code over these files, in this response alone."""
+
+    type: Literal["code_interpreter"]
+    container: Annotated[AutoContainer, BeforeValidator(_made_here)]
+
+
+_TOOLS = ("function", "file_search", "code_interpreter")
+_Tool = ResponseFunction | ResponseSearch | ResponseCode
+ResponseTool = Annotated[Annotated[_Tool, Field(discriminator="type")], of_types(*_TOOLS)]
+
+
+class ChosenTool(_Strict):
+    type: Literal["file_search", "code_interpreter"]
 
 
 class ChosenFunction(_Strict):
@@ -162,11 +245,12 @@ class ResponseExtension(_Strict):
     origin: Literal["typed", "pasted", "document"] = "typed"
 
 
-_IGNORED = ("reasoning.encrypted_content", "file_search_call.results", "code_interpreter_call.outputs", "web_search_call.results")
+_INCLUDED = (SEARCH_RESULTS, CODE_OUTPUTS)
+_IGNORED = ("reasoning.encrypted_content", "web_search_call.results")
 
 
 def _ignorable(value: Any) -> Any:
-    if isinstance(value, str) and value not in _IGNORED:
+    if isinstance(value, str) and value not in (*_INCLUDED, *_IGNORED):
         raise PydanticCustomError("unsupported", "is not supported here")
     return value
 
@@ -191,8 +275,8 @@ class ResponseRequest(IgnoredOptions):
     instructions: Instructions | None = None
     previous_response_id: Id | None = None
     conversation: ConversationId | NamedConversation | None = None
-    tools: Annotated[list[Annotated[ResponseFunction, of_types("function")]], Field(max_length=128)] | None = None
-    tool_choice: Annotated[Literal["none", "auto", "required"] | ChosenFunction | None, of_types("function")] = None
+    tools: Annotated[list[ResponseTool], Field(max_length=128)] | None = None
+    tool_choice: Annotated[Literal["none", "auto", "required"] | ChosenFunction | ChosenTool | None, of_types(*_TOOLS)] = None
     parallel_tool_calls: bool | None = None
     background: bool | None = None
     store: bool | None = None
@@ -215,6 +299,11 @@ class ResponseRequest(IgnoredOptions):
     background_options: Annotated[object, only()] = None
 
     stream_options: dict[str, object] | None = None
+
+    @property
+    def included(self) -> frozenset[str]:
+        """What items tell beside what they tell anyway."""
+        return frozenset(self.include or ()) & frozenset(_INCLUDED)
 
     @property
     def conversation_id(self) -> str | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from gateway.domain.states import RunState
 from gateway.domain.strict_json import Json
-from gateway.doors.responses_api.items import MESSAGE, calls_made, output_items, said, unfinished
+from gateway.doors.responses_api.items import MESSAGE, calls_made, output_items, output_text, said, unfinished
 from gateway.doors.responses_api.schemas import HELD_AS, ResponseRequest
 from gateway.runs.objects import Object, own_of, seconds
 from gateway.store.responses import ResponseState
@@ -103,7 +103,7 @@ def counted_usage(usage: Mapping[str, int]) -> Object:
 
 def held_message(response: str) -> Object:
     """What a response says that ends because the customer is to confirm something."""
-    return said(f"{MESSAGE}{response.removeprefix('resp_')}", "completed", HELD_TEXT)
+    return said(f"{MESSAGE}{response.removeprefix('resp_')}", "completed", output_text(HELD_TEXT))
 
 
 def status_of_held(asked: Mapping[str, Any]) -> str:
@@ -125,7 +125,7 @@ def reason_of_run(details: Any) -> str:
 def as_it_stands(state: ResponseState) -> Object:
     """A stored response. One that ended because the customer was to confirm something goes on once they have spoken."""
     run, body = state.run, state.response.body
-    items: list[Object] = output_items(state.messages, state.steps)
+    items: list[Object] = output_items(state.messages, state.steps, frozenset(state.response.own.get("include", ())))
     confirmations = own_of(run).get("confirmations", []) if state.is_last else []
     told: Any = {"conversation": state.conversation, "calls": calls_made(state.steps)}
     if not state.is_last or run.state is RunState.REQUIRES_ACTION:
