@@ -79,6 +79,7 @@ _BY_CAUSE: Mapping[str, RefusalReason] = {
     "native_id_conflict": RefusalReason.ID_REUSED,
     "rate_limited": RefusalReason.TOO_OFTEN,
     **dict.fromkeys((fault.value for fault in CallFault), RefusalReason.UNREADABLE),
+    CallFault.TOO_MANY_CALLS.value: RefusalReason.TOO_OFTEN,
     "blocked": RefusalReason.NOT_PERMITTED,  # neutral: who is on a list is told to nobody who could pass it on
     "facts_moved": RefusalReason.BUSY,
     "new_customers_wait": RefusalReason.UNAVAILABLE,

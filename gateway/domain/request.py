@@ -25,7 +25,8 @@ def core_key(call_id: str) -> str:
 
 
 class CallFault(StrEnum):
-    """Why nobody can tell what a call asks for, as a model's server wrote it: it is refused, on record, and the model is told why."""
+    """Why nobody can tell what a call asks for, as a model's server wrote it, or why it is one too many: it is refused, on record, and the
+    model is told why."""
 
     TWO_CALLS_OF_ONE_ID = "two_calls_of_one_id", "Two calls had one id and were not the same. Ask for one at a time."
     TWO_NAMES = "two_names", "The call had two names. Ask again with one."
@@ -33,6 +34,7 @@ class CallFault(StrEnum):
     TWO_ARGUMENTS = "two_arguments", "The call's arguments came twice and were not the same. Ask again."
     NOT_TEXT = "not_text", "The call's arguments are no text. Ask again without what is no character."
     UNKNOWN_KIND = "unknown_kind", "The call is of a kind that is not offered. Ask for a function by its name."
+    TOO_MANY_CALLS = "too_many_calls", "No more calls are taken for this answer. Say what you have."
 
     told: str
     """What the model reads."""

@@ -13,18 +13,30 @@ ROUNDS_MOST = 32
 
 @dataclass(frozen=True, slots=True)
 class TokensUsed:
-    """Tokens as the model's server counted them, and questions asked."""
+    """Tokens as the model's server counted them, questions asked, and calls of ours that were asked for, in the response that goes on."""
 
     prompt: int = 0
     completion: int = 0
     rounds: int = 0
+    calls: int = 0
 
-    def and_of(self, usage: Usage | None) -> "TokensUsed":
+    def and_of(self, usage: Usage | None, calls: int) -> "TokensUsed":
         prompt, completion = (0, 0) if usage is None else (usage.prompt, usage.completion)
-        return replace(self, prompt=self.prompt + prompt, completion=self.completion + completion, rounds=self.rounds + 1)
+        more = {"rounds": self.rounds + 1, "calls": self.calls + calls}
+        return replace(self, prompt=self.prompt + prompt, completion=self.completion + completion, **more)
 
     def as_json(self) -> dict[str, Json]:
-        return {"prompt": self.prompt, "completion": self.completion, "rounds": self.rounds}
+        return {"prompt": self.prompt, "completion": self.completion, "rounds": self.rounds, "calls": self.calls}
+
+
+CALLS_MOST = "calls_most"
+"""Of a run's `own`: how many calls of ours one response takes."""
+
+
+def calls_left(own: Mapping[str, Any], spent: TokensUsed) -> int | None:
+    """How many calls of ours are still taken; None: no bound."""
+    most = own.get(CALLS_MOST)
+    return None if most is None else max(0, most - spent.calls)
 
 
 @dataclass(frozen=True, slots=True)

@@ -299,6 +299,7 @@ class RunDriver:
             sources=question.sources,
             images=question.images,
             with_content=self._with_content,
+            calls_left=question.calls_left,
         )
 
     async def _ask(self, growing: MessageStream, question: ModelQuestion) -> ModelAnswer:
@@ -315,9 +316,7 @@ class RunDriver:
 
     async def _keep(self, growing: MessageStream, answer: ModelAnswer, question: ModelQuestion) -> bool:
         """True: it asks for calls, and the circle begins again."""
-        own = self._own(
-            spent=self._spent.and_of(answer.usage).as_json(), dropped=question.dropped, tokens=question.learned(answer.usage)
-        )
+        own = self._own(**question.learned(answer, self._spent))
         body = {**self.run.body, "own": own}
         if answer.calls:
             await self._advance_with(growing.kept(answer, "completed"), RunState.IN_PROGRESS, body)

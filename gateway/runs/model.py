@@ -38,7 +38,7 @@ class MessageTurn:
 @dataclass(frozen=True, slots=True)
 class ToolCall:
     """A function call that the model asked for. `id` is ours, unique in the thread; `name` and `arguments` are the model's text, whatever
-    it is. `fault`: why nobody can tell what it asks for.
+    it is. `fault`: why it is refused, whatever it asks for.
     """
 
     id: str

@@ -11,9 +11,10 @@ from gateway.calls.tools import SUMMARIES
 from gateway.domain.ports import Book
 from gateway.domain.principal import Principal
 from gateway.domain.strict_json import Json
-from gateway.runs.budget import TokensLeft, TokensUsed, left
+from gateway.runs.answer import ModelAnswer
+from gateway.runs.budget import TokensLeft, TokensUsed, calls_left, left
 from gateway.runs.images import FileImages, with_images
-from gateway.runs.model import Item, OfferedFunction, Prompt, Usage
+from gateway.runs.model import Item, OfferedFunction, Prompt
 from gateway.runs.objects import AS_FUNCTIONS, own_of
 from gateway.runs.outgoing import OutgoingFilter, identifiers
 from gateway.runs.told import told
@@ -48,11 +49,15 @@ class ModelQuestion:
     """What the answer may cite, by how it writes that."""
     images: tuple[str, ...]
     """Images that the run made and no message of it shows yet."""
+    calls_left: int | None = None
+    """How many calls of ours are taken of the answer; None: no bound."""
 
-    def learned(self, usage: Usage | None) -> Json:
-        """What the next question's estimate rests on."""
+    def learned(self, answer: ModelAnswer, spent: TokensUsed) -> dict[str, Json]:
+        """What the run keeps of its answer for itself: what is spent by then, and what the next question's estimate rests on."""
+        usage = answer.usage
         counter = self.counter if usage is None else self.counter.corrected(self.estimate, usage.prompt)
-        return counter.ratio
+        ours = sum(call.name not in self.app for call in answer.calls)
+        return {"spent": spent.and_of(usage, ours).as_json(), "dropped": self.dropped, "tokens": counter.ratio}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +82,8 @@ class QuestionBuilder:
             return bounds.exceeded
         messages, steps = await self.store.read(lambda connection: _read(connection, thread.id))
         counter = TokenEstimate(own_of(run).get("tokens") or 1.0)
-        functions = await self._offered(run, principal.customer) if run.body["tool_choice"] != "none" else ()
+        calls = calls_left(own_of(run), spent)
+        functions = await self._offered(run, principal.customer, calls != 0) if run.body["tool_choice"] != "none" else ()
         frame = counter.of_text(_frame(run, functions))
         fitting = truncated(
             [item for _, item in items_of(messages, steps)],
@@ -100,6 +106,7 @@ class QuestionBuilder:
             estimate=frame + fitting.tokens,
             sources=sources,
             images=_unseen(run, messages, steps),
+            calls_left=calls,
         )
 
     def ours_of(self, run: Run) -> frozenset[str]:
@@ -114,8 +121,9 @@ class QuestionBuilder:
     def _app_of(self, run: Run) -> frozenset[str]:
         return frozenset(_named(run)) - (frozenset(self.functions) - TOOL_NAMES)
 
-    async def _offered(self, run: Run, customer: str) -> tuple[OfferedFunction, ...]:
-        """Banking functions as the gateway declares them, as far as the customer has granted them; the app's as the assistant does."""
+    async def _offered(self, run: Run, customer: str, with_ours: bool) -> tuple[OfferedFunction, ...]:
+        """Banking functions as the gateway declares them, as far as the customer has granted them; the app's as the assistant does.
+        `with_ours`: not the app's alone."""
         granted: frozenset[str] = await self.book.granted(customer)
         offered: list[OfferedFunction] = []
         for name, definition in _named(run).items():
@@ -124,9 +132,9 @@ class QuestionBuilder:
                 offered.append(
                     OfferedFunction(name, definition.get("description"), definition.get("parameters"), definition.get("strict"))
                 )
-            elif name in granted or function.emergency or function.level is Level.L0:
+            elif with_ours and (name in granted or function.emergency or function.level is Level.L0):
                 offered.append(_ours(function))
-        tools = sorted(self._tools_of(run) & granted)
+        tools = sorted(self._tools_of(run) & granted) if with_ours else ()
         return (*offered, *(_ours(self.functions[name], SUMMARIES.get(self.tier)) for name in tools))
 
 

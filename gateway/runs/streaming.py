@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from gateway.domain.request import CallFault
 from gateway.domain.strict_json import Json
 from gateway.runs import objects, tool_calls
 from gateway.runs.annotations import Annotating
@@ -52,6 +53,8 @@ class MessageStream:
     images: Sequence[str] = ()
     """Images that the run made and nobody was shown: they stand before its text."""
     with_content: bool = False
+    calls_left: int | None = None
+    """How many calls of ours are taken; None: no bound."""
     assembly: AnswerAssembly = field(default_factory=lambda: AnswerAssembly(lambda: new_id("call")))
     _said: list[str] = field(default_factory=list)
     _annotating: Annotating = field(init=False)
@@ -195,7 +198,10 @@ class MessageStream:
         )
 
     def _details(self, calls: Sequence[ToolCall]) -> Json:
-        return {"type": "tool_calls", "tool_calls": [self._call(call) for call in calls]}
+        ours = [call.id for call in calls if self.is_banking(call.name)]
+        late = set() if self.calls_left is None else set(ours[self.calls_left :])
+        taken = [replace(call, fault=call.fault or CallFault.TOO_MANY_CALLS) if call.id in late else call for call in calls]
+        return {"type": "tool_calls", "tool_calls": [self._call(call) for call in taken]}
 
     def _body(self, status: str, reason: str | None = None) -> dict[str, Json]:
         at = seconds(self.clock())

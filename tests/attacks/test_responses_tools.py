@@ -135,3 +135,25 @@ async def test_code_reaches_what_another_response_had_only_where_it_names_the_sa
             follows = later.id
         other = await api.create(model="a-model", input="print(x)", tools=computing(mine))
         assert '"42' not in other.output_text, "another thread"
+
+
+async def test_no_more_calls_are_done_than_a_response_takes(tmp_path: Path) -> None:
+    """Of one answer, of the next, and of a response that goes on with the run: those beyond are refused, on record."""
+    app = {"type": "function", "name": "show_screen", "parameters": {"type": "object"}}
+    ours = {"type": "function", "name": "list_accounts", "parameters": {"type": "object"}}
+    many = Reply(calls=tuple(asks("list_accounts") for _ in range(3)))
+    answers = [many, many, Reply(calls=(asks("show_screen"), asks("list_accounts"))), many, Reply(text="Done.")]
+    async with assisted(tmp_path / "data", {"Go.": answers}) as all_of:
+        api, asked = responses(all_of), {"model": "a-model", "tools": [app, ours]}
+        first = await api.create(input="Go.", max_tool_calls=2, **asked)
+        assert first.max_tool_calls == 2
+        statuses = [item.status for item in first.output if item.type == "mcp_call"]
+        assert statuses == ["completed", "completed", *["failed"] * 5]
+        refused_calls = first.model_extra["tellergate"]["calls"][2:]
+        assert {(call["code"], call["reason"]) for call in refused_calls} == {("invalid_argument", "too_often")}
+        offered = [{tool["function"]["name"] for tool in seen.body.get("tools", ())} for seen in all_of.model.seen]
+        assert offered == [{"show_screen", "list_accounts"}, {"show_screen"}, {"show_screen"}]
+        (call,) = [item for item in first.output if item.type == "function_call"]
+        given = [{"type": "function_call_output", "call_id": call.call_id, "output": "shown"}]
+        second = await api.create(input=given, previous_response_id=first.id, max_tool_calls=1, **asked)
+        assert [item.status for item in second.output] == ["completed", "failed", "failed", "completed"]

@@ -401,7 +401,7 @@ REFUSED: tuple[tuple[dict[str, Any], str, str], ...] = (
     ({"input": []}, "invalid_request", "input"),
     ({"prompt": {"id": "pmpt_1"}}, "unsupported", "prompt"),
     ({"truncation": "middle"}, "invalid_request", "truncation"),
-    ({"max_tool_calls": 1}, "unsupported", "max_tool_calls"),
+    ({"max_tool_calls": 0}, "invalid_request", "max_tool_calls"),
     ({"include": ["message.output_text.logprobs"]}, "unsupported", "include[0]"),
     ({"tools": [{"type": "web_search"}]}, "unsupported", "tools[0]"),
     ({"tools": [*tools("f"), *tools("f")]}, "invalid_request", "tools"),

@@ -268,7 +268,7 @@ def _held_as(metadata: Mapping[str, str] | None) -> Mapping[str, str] | None:
 
 class ResponseRequest(IgnoredOptions):
     """`tellergate`: ours, beside what the API has. `metadata["tellergate.held"]`: `completed`, where a response that waits for the customer
-    is to end as one that is complete."""
+    is to end as one that is complete. `max_tool_calls`: of calls that the gateway does, the bank's functions among them."""
 
     model: ModelName
     input: ItemText | Annotated[list[InputItem], Field(min_length=1, max_length=ITEMS_MOST)]
@@ -286,12 +286,12 @@ class ResponseRequest(IgnoredOptions):
     text: TextOptions | None = None
     reasoning: ReasoningOptions | None = None
     max_output_tokens: Annotated[int, Field(ge=1, le=100_000_000)] | None = None
+    max_tool_calls: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     truncation: Literal["auto", "disabled"] | None = None
     metadata: Annotated[Metadata | None, AfterValidator(_held_as)] = None
     tellergate: ResponseExtension = ResponseExtension()
 
     include: Annotated[list[Annotated[str, BeforeValidator(_ignorable)]], Field(max_length=8)] | None = None
-    max_tool_calls: Annotated[object, only()] = None
     top_logprobs: Annotated[object, only(0)] = None
     prompt: Annotated[object, only()] = None
     context_management: Annotated[object, only([])] = None

@@ -16,6 +16,7 @@ from gateway.doors.assistants_api.tool_schemas import (
     Tool,
 )
 from gateway.doors.responses_api.schemas import ResponseCode, ResponseFunction, ResponseRequest, ResponseSearch
+from gateway.runs.budget import CALLS_MOST
 from gateway.runs.objects import AS_FUNCTIONS, CONTAINER
 from gateway.runs.tool_calls import TOOL_NAMES
 from gateway.store.resources import CODE, FILE_IDS, SEARCH, STORE_IDS
@@ -39,8 +40,8 @@ def named_ids(request: ResponseRequest) -> Iterator[NamedId]:
 
 
 def own_of_tools(request: ResponseRequest, thread: str) -> dict[str, Json]:
-    """What a run of this thread has for itself of these: its resources, the session of its code, and that its listeners are told of all
-    calls alike."""
+    """What a run of this thread has for itself of these: its resources, the session of its code, how many calls it takes, and that its
+    listeners are told of all calls alike."""
     resources: dict[str, Json] = {}
     files: list[str] = []
     for tool in request.tools or ():
@@ -49,7 +50,8 @@ def own_of_tools(request: ResponseRequest, thread: str) -> dict[str, Json]:
         elif isinstance(tool, ResponseCode):
             files = list(dict.fromkeys(tool.container.file_ids or ()))
             resources[CODE] = {FILE_IDS: [*files]}
-    return {AS_FUNCTIONS: True, "resources": resources, CONTAINER: _container(thread, files)}
+    own: dict[str, Json] = {AS_FUNCTIONS: True, "resources": resources, CONTAINER: _container(thread, files)}
+    return {**own, CALLS_MOST: request.max_tool_calls}
 
 
 def going_on_with(run: Run, request: ResponseRequest) -> Mapping[str, Json]:
@@ -60,7 +62,7 @@ def going_on_with(run: Run, request: ResponseRequest) -> Mapping[str, Json]:
     named = [tool.model_dump(exclude_unset=True) for tool in run_tools(request) if tool.type in TOOL_NAMES]
     return {
         "tools": [*(tool for tool in tools if tool["type"] not in TOOL_NAMES), *named],
-        "own": {**own, **own_of_tools(request, run.thread)},
+        "own": {**own, **own_of_tools(request, run.thread), "spent": {**own.get("spent", {}), "calls": 0}},
     }
 
 
