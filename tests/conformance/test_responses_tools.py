@@ -48,6 +48,7 @@ async def test_files_are_searched_and_cited_alike_whole_streamed_and_later(tmp_p
             ("message", None),
         ]
         assert ended.output[1].content[0].annotations == [cited]
+        assert (await api.retrieve(ended.id, include=RESULTS)).output[0].results == [found]
         kinds = [event.type.removeprefix("response.file_search_call.") for event in events if ".file_search_call." in event.type]
         assert kinds == ["in_progress", "searching", "completed"]
         async with api.stream(**asked) as stream:

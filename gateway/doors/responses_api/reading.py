@@ -23,10 +23,10 @@ from gateway.store.pages import PageRequest
 from gateway.store.responses import DeleteResponse, ResponseState
 
 
-async def retrieve(api: Api, id_: str, stream: bool, *rest: Any) -> Response:
+async def retrieve(api: Api, id_: str, stream: bool, included: frozenset[str], *rest: Any) -> Response:
     if stream:
         raise RequestFault(Fault.UNSUPPORTED, "stream: not supported here: ask again until it has ended", param="stream")
-    return json_answer(as_it_stands(await _found(api, rest[-1], id_)))
+    return json_answer(as_it_stands(await _found(api, rest[-1], id_), included))
 
 
 async def cancel(api: Api, id_: str, door: Door, _request: Request, principal: Principal) -> Response:

@@ -41,6 +41,7 @@ class ItemPage(BaseModel):
 Limit = Annotated[int, Query(ge=1, le=100)]
 Cursor = Annotated[str | None, Query(max_length=64)]
 Order = Literal["asc", "desc"]
+Include = Annotated[list[Literal["file_search_call.results", "code_interpreter_call.outputs"]] | None, Query(alias="include[]")]
 
 
 def mount(app: FastAPI, door: Door, api: Api) -> None:
@@ -64,12 +65,15 @@ def _mount_responses(app: FastAPI, door: Door, api: Api) -> None:
         return await door.answer(request, partial(creating.create, api), SCOPE_THREADS)
 
     @app.get("/v1/responses/{response_id}", responses=responses_of(ResponseAnswer))
-    async def get_response(request: Request, response_id: Id, stream: bool = False) -> Response:
+    async def get_response(request: Request, response_id: Id, stream: bool = False, include: Include = None) -> Response:
         """Read a response as it stands.
 
-        One in the background goes on by itself, and so does one that ended because the customer was to confirm something.
+        One in the background goes on by itself, and so does one that ended because the customer was to confirm something. `include[]`: what
+        items tell beside what its request asked to be told.
         """
-        return await door.answer(request, partial(reading.retrieve, api, response_id, stream), SCOPE_THREADS)
+        return await door.answer(
+            request, partial(reading.retrieve, api, response_id, stream, frozenset(include or ())), SCOPE_THREADS
+        )
 
     @app.delete("/v1/responses/{response_id}", responses=responses_of(Deleted))
     async def delete_response(request: Request, response_id: Id) -> Response:

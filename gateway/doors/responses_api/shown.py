@@ -122,10 +122,11 @@ def reason_of_run(details: Any) -> str:
     return "content_filter" if reason in (None, "content_filter") else "max_output_tokens"
 
 
-def as_it_stands(state: ResponseState) -> Object:
-    """A stored response. One that ended because the customer was to confirm something goes on once they have spoken."""
+def as_it_stands(state: ResponseState, included: frozenset[str] = frozenset()) -> Object:
+    """A stored response. One that ended because the customer was to confirm something goes on once they have spoken. `included`: what
+    items tell beside what its request asked to be told."""
     run, body = state.run, state.response.body
-    items: list[Object] = output_items(state.messages, state.steps, frozenset(state.response.own.get("include", ())))
+    items: list[Object] = output_items(state.messages, state.steps, included.union(state.response.own.get("include", ())))
     confirmations = own_of(run).get("confirmations", []) if state.is_last else []
     told: Any = {"conversation": state.conversation, "calls": calls_made(state.steps)}
     if not state.is_last or run.state is RunState.REQUIRES_ACTION:
