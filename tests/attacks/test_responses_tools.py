@@ -6,7 +6,6 @@ from typing import Any
 import openai
 import pytest
 
-from gateway.app.clock import utc_now
 from tests.conformance.test_openai_responses import responses
 from tests.conformance.test_openai_tools import FEES, citing, stored
 from tests.conformance.test_openai_vectors import put
@@ -84,20 +83,6 @@ async def test_a_store_is_searched_by_the_response_alone_that_names_it(tmp_path:
             given = [{"type": "function_call_output", "call_id": begun.output[-1].call_id, "output": "shown"}]
             gone_on = await api.create(model="a-model", input=given, previous_response_id=begun.id, tools=tools)
             assert ("3 €" in gone_on.output_text) is is_found
-
-
-async def test_what_was_found_taints(tmp_path: Path) -> None:
-    async with assisted(tmp_path / "data", citing) as all_of:
-        client: Any = all_of.client(all_of.token())
-        store = await stored(client, fees=FEES)
-        answered = await responses(all_of).create(model="a-model", input="Überweisung?", tools=searching(store))
-        (call,) = answered.model_extra["tellergate"]["calls"]
-        assert (call["function"], call["status"], call["proof"]["index"] > 0) == ("file_search", "done", True)
-        snapshot = await all_of.gateway.book.facts(
-            "alice", "dev-app", answered.model_extra["tellergate"]["conversation"], utc_now()
-        )
-        assert snapshot is not None
-        assert snapshot.conversation.tainted
 
 
 def computing(*file_ids: str, **container: Any) -> list[Any]:
