@@ -28,7 +28,7 @@ from gateway.runs.objects import Object
 from gateway.runs.tool_calls import CodeFragments
 
 _BROKE_OFF = "The answer broke off; what was done before stays done."
-_GOES_ON = "The stream broke off, and the response goes on: ask for it by its id until it has ended."
+_GOES_ON = "The stream broke off, and the response may go on: ask for it by its id."
 
 
 @dataclass(slots=True)
