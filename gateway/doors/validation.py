@@ -98,7 +98,8 @@ def fault_of(error: ValidationError, value: object, *, inside: str = "") -> Requ
     details = error.errors(include_url=False)[:_ERRORS_MOST]
     paths = [_located(item["loc"], item["type"], item["input"], value) for item in details]
     deepest = max(len(path) for path in paths)  # of a union, the member that fits best
-    number = next(number for number, path in enumerate(paths) if len(path) == deepest)
+    fitting = [number for number, path in enumerate(paths) if len(path) == deepest]
+    number = next((number for number in fitting if not _is_of_another_type(details[number])), fitting[0])
     first, path = details[number], paths[number]
     if first["type"] == "union_tag_invalid":
         path = (*path, str(first["ctx"]["discriminator"]).strip("'"))
@@ -109,12 +110,16 @@ def fault_of(error: ValidationError, value: object, *, inside: str = "") -> Requ
 
 
 def _expectation(first: ErrorDetails, alike: Sequence[ErrorDetails]) -> str:
-    """What the first error says; of a value that fits no member of a union, what all of them say."""
-    if not first["type"].endswith("_type"):
+    """What the first error says; of a value that has the type of no member of a union, what all of them say."""
+    if not _is_of_another_type(first):
         return _described(first)
-    fitting = [item for item in alike if not item["type"].endswith("_type")]  # of the right type, and wrong in something else
-    texts = [_described(item) for item in fitting[:1] or alike]
+    texts = [_described(item) for item in alike]
     return " or ".join(dict.fromkeys(texts)).replace(" or must be ", " or ")
+
+
+def _is_of_another_type(item: ErrorDetails) -> bool:
+    """A choice of words is one of texts."""
+    return item["type"].endswith("_type") or (item["type"] == "literal_error" and not isinstance(item["input"], str))
 
 
 def _described(item: ErrorDetails) -> str:

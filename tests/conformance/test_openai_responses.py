@@ -223,6 +223,31 @@ async def test_who_hangs_up_ends_a_response_but_for_one_in_the_background(tmp_pa
         assert (await until(api, ids[True], "completed")).output_text == "Done."
 
 
+async def run_of(all_of: Assisted, response: str) -> str:
+    """The run that a response is a stretch of."""
+
+    def question(connection: Connection) -> str:
+        found: str = connection.execute(select(tables.RESPONSES.c.run).where(tables.RESPONSES.c.id == response)).scalar_one()
+        return found
+
+    return await all_of.gateway.book.read(question)
+
+
+async def test_a_stream_that_breaks_off_says_whether_its_response_goes_on(tmp_path: Path) -> None:
+    begin = asyncio.Event()
+    async with assisted(tmp_path / "data", Reply(text="Done.", begin=begin)) as all_of:
+        api = responses(all_of)
+        for background, said in ((False, "what was done before stays done"), (True, "the response may go on")):
+            events = aiter(await api.create(model="a-model", input="Hello.", stream=True, background=background))
+            begun = (await anext(events)).response
+            all_of.gateway.running.api.broadcast.break_off(await run_of(all_of, begun.id))
+            *_, last = [event async for event in events]
+            assert (last.type, last.code) == ("error", "run_failed")
+            assert said in last.message
+        begin.set()
+        assert (await until(api, begun.id, "completed")).output_text == "Done."
+
+
 async def test_what_is_in_the_background_is_cancelled_and_deleted(tmp_path: Path) -> None:
     begin = asyncio.Event()
     async with assisted(tmp_path / "data", Reply(text="Done.", begin=begin)) as all_of:

@@ -1,5 +1,6 @@
 """What the wire models of the Assistants API are made of: texts, ids, numbers, and how a file is cut into pieces."""
 
+import json
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
@@ -25,9 +26,11 @@ def _number(value: object) -> object:
 def only(*allowed: object) -> BeforeValidator:
     """What is taken because it asks for nothing; all else is not built."""
 
+    said = "leave it out" if not allowed else f"leave it out, or {json.dumps(allowed[0])}"
+
     def check(value: object) -> object:
         if value is not None and not any(type(value) is type(item) and value == item for item in allowed):
-            raise PydanticCustomError("unsupported", "is not supported here")
+            raise PydanticCustomError("unsupported", "is not supported here: {instead}", {"instead": said})
         return value
 
     return BeforeValidator(check)
@@ -38,7 +41,7 @@ def of_types(*allowed: str) -> BeforeValidator:
 
     def check(value: object) -> object:
         if isinstance(value, Mapping) and isinstance(kind := value.get("type"), str) and kind not in allowed:
-            raise PydanticCustomError("unsupported", "only {kinds} is supported here", {"kinds": " and ".join(allowed)})
+            raise PydanticCustomError("unsupported", "here its type may be {kinds} alone", {"kinds": " or ".join(allowed)})
         return value
 
     return BeforeValidator(check)

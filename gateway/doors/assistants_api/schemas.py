@@ -57,7 +57,7 @@ class JsonSchemaFormat(_Strict):
     json_schema: JsonSchema
 
 
-ResponseFormat = Literal["auto"] | TextFormat | JsonSchemaFormat
+ResponseFormat = Literal["auto"] | Annotated[TextFormat | JsonSchemaFormat, Field(discriminator="type")]
 
 
 class _Configured(_Strict):

@@ -28,6 +28,7 @@ from gateway.runs.objects import Object
 from gateway.runs.tool_calls import CodeFragments
 
 _BROKE_OFF = "The answer broke off; what was done before stays done."
+_GOES_ON = "The stream broke off, and the response may go on: ask for it by its id."
 
 
 @dataclass(slots=True)
@@ -314,7 +315,7 @@ class ResponseEvents:
             return b""
         told = _sse(kind, {"type": kind, "sequence_number": self._number, **rest})
         self._number += 1
-        wrong = {"code": Fault.RUN_FAILED.value, "message": _BROKE_OFF, "param": None}
+        wrong = {"code": Fault.RUN_FAILED.value, "message": _GOES_ON if self.asked["background"] else _BROKE_OFF, "param": None}
         self.broken = _sse("error", {"type": "error", "sequence_number": self._number, **wrong})
         return told
 

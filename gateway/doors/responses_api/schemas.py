@@ -251,7 +251,7 @@ _IGNORED = ("reasoning.encrypted_content", "web_search_call.results")
 
 def _ignorable(value: Any) -> Any:
     if isinstance(value, str) and value not in (*_INCLUDED, *_IGNORED):
-        raise PydanticCustomError("unsupported", "is not supported here")
+        raise PydanticCustomError("unsupported", "is not supported here: leave it out")
     return value
 
 

@@ -12,6 +12,9 @@ from gateway.domain.errors import Fault, RequestFault
 from gateway.doors import schemas, shapes
 from gateway.doors.assistants_api import schemas as assistants
 from gateway.doors.assistants_api import tool_schemas as tools
+from gateway.doors.assistants_api import vector_schemas as vectors
+from gateway.doors.chat_api import schemas as chat
+from gateway.doors.responses_api import schemas as responses
 from gateway.doors.validation import validated
 
 MODELS: tuple[type[BaseModel], ...] = (
@@ -29,6 +32,9 @@ MODELS: tuple[type[BaseModel], ...] = (
     shapes.ResponsesCallItem,
     shapes.AgentsCallItem,
     *assistants.BODIES,
+    *vectors.BODIES,
+    *chat.BODIES,
+    *responses.BODIES,
 )
 INTERNAL = re.compile(
     r"function-|0x|functools|<class|pydantic|constrained|Error|\(\)|union|discriminator|Input should", re.IGNORECASE
@@ -86,6 +92,7 @@ def valid(model: type[BaseModel]) -> dict[str, Any]:
         "messages": [{"role": "user", "text": "hello", "content": [{"type": "text", "text": "hello"}]}],
         "content": [{"type": "image_url", "image_url": {"url": "https://x.example/"}}],
         "role": "user",
+        "input": [{"role": "user", "content": [{"type": "input_text", "text": "hello"}]}],
         "model": "m",
         "assistant_id": "asst_1",
         "tools": [{"type": "function", "function": {"name": "f"}}],
@@ -169,3 +176,24 @@ def test_the_texts_of_the_validators_own() -> None:
         with pytest.raises(RequestFault) as raised:
             validated(assistants.NewMessage, {"role": "user", "content": [{"type": tag} if tag else {}]})
         assert raised.value.param == ("content[0].type" if tag else "content[0]")
+
+
+ASKED = {"model": "m", "messages": [{"role": "user", "content": "x"}]}
+CHOICES: tuple[tuple[dict[str, object], str], ...] = (
+    ({"response_format": {"type": "json_schema"}}, "response_format.json_schema: is required"),
+    ({"response_format": {"type": "json_schema", "json_schema": 5}}, "response_format.json_schema: must be an object"),
+    ({"response_format": {"type": "xml"}}, "response_format.type: must be one of 'text', 'json_object', 'json_schema'"),
+    ({"response_format": 5}, "response_format: must be 'auto' or an object"),
+    ({"tool_choice": []}, "tool_choice: must be 'none', 'auto' or 'required' or an object"),
+    ({"tool_choice": "x"}, "tool_choice: must be 'none', 'auto' or 'required'"),
+    ({"tools": [{"type": "custom"}]}, "tools[0]: here its type may be function alone"),
+    ({"n": 2}, "n: is not supported here: leave it out, or 1"),
+    ({"audio": {}}, "audio: is not supported here: leave it out"),
+)
+
+
+@pytest.mark.parametrize(("wrong", "said"), CHOICES)
+def test_of_a_choice_all_that_may_be_said_is_named(wrong: dict[str, object], said: str) -> None:
+    with pytest.raises(RequestFault) as raised:
+        validated(chat.ChatCompletionRequest, {**ASKED, **wrong})
+    assert raised.value.message == said
