@@ -28,7 +28,7 @@ CALL_S = 2
 @pytest.fixture(scope="module")
 def path() -> Iterator[Path]:
     """A worker as it is served."""
-    with worker("python", "--call-s", str(CALL_S)) as (_, path):
+    with worker("python", "--call-s", "20") as (_, path):  # of what runs here nothing is without end
         yield path
 
 
