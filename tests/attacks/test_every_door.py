@@ -195,7 +195,7 @@ async def test_a_hostile_call_has_the_same_outcome_by_every_door(tmp_path: Path,
 
 
 def _measured(folder: Path, door: Door) -> Measured:
-    every = long_or(11, 29)
+    every = long_or(23, 59)
     return asyncio.run(measure(folder, Mandate.STANDING, every=every, every_task=every, door=door))
 
 
