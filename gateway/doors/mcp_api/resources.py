@@ -17,7 +17,7 @@ from mcp_types.jsonrpc import INTERNAL_ERROR, INVALID_PARAMS
 
 from gateway.calls.output import output_text
 from gateway.calls.tools import FILE_SEARCH, QUERY_MOST
-from gateway.domain.errors import MESSAGES, Code, RequestFault, Unavailable
+from gateway.domain.errors import MESSAGES, Code
 from gateway.domain.stages import Recorded
 from gateway.domain.states import CallStatus
 from gateway.domain.tools import PART_CHUNKS, ToolContext
@@ -47,17 +47,14 @@ class McpResources:
     calls: McpCalls
 
     async def listed(self, context: Context, params: mcp.PaginatedRequestParams | None) -> mcp.ListResourcesResult:
-        """What this customer may read, a hundred a page; nothing for who did not grant it. MCPError."""
+        """What this customer may read, a hundred a page; nothing for who did not grant it. MCPError, Unavailable."""
         door, principal = self.calls.door, principal_of(context)
         after = _place(params.cursor if params else None)
-        try:
-            if FILE_SEARCH.name not in await door.book.granted(principal.customer):
-                return mcp.ListResourcesResult(resources=[])
-            page, more = await self.calls.store.read(
-                lambda connection: page_of_documents(connection, _who(context), door.clock(), after, PAGE)
-            )
-        except Unavailable:
-            raise _unavailable() from None
+        if FILE_SEARCH.name not in await door.book.granted(principal.customer):
+            return mcp.ListResourcesResult(resources=[])
+        page, more = await self.calls.store.read(
+            lambda connection: page_of_documents(connection, _who(context), door.clock(), after, PAGE)
+        )
         return mcp.ListResourcesResult(
             resources=[_resource(item) for item in page], next_cursor=_cursor(page[-1]) if more else None
         )
@@ -74,14 +71,10 @@ class McpResources:
         return mcp.ListResourceTemplatesResult(resource_templates=[template])
 
     async def read(self, context: Context, params: mcp.ReadResourceRequestParams) -> mcp.ReadResourceResult:
-        """A part of a document, or the passages that fit a question. MCPError where there is none, or the call was refused."""
-        try:
-            tools, query, following = await self._wanted(context, params.uri)
-            recorded = await self.calls.take(context, FILE_SEARCH.name, orjson.dumps({"query": query}).decode(), tools)
-        except RequestFault as fault:
-            raise MCPError(code=INVALID_PARAMS, message=fault.message, data={"uri": params.uri}) from None
-        except Unavailable:
-            raise _unavailable() from None
+        """A part of a document, or the passages that fit a question. MCPError where there is none, or the call was refused.
+        RequestFault, Unavailable."""
+        tools, query, following = await self._wanted(context, params.uri)
+        recorded = await self.calls.take(context, FILE_SEARCH.name, orjson.dumps({"query": query}).decode(), tools)
         if recorded.output is None:
             raise _refused(recorded, params.uri)
         meta: Any = {CONVERSATION: named(context)[0], CALL: told_of(recorded), **({NEXT: following} if following else {})}
@@ -142,7 +135,3 @@ def _refused(recorded: Recorded, uri: str) -> MCPError:
     code = INTERNAL_ERROR if recorded.status is CallStatus.UNAVAILABLE else INVALID_PARAMS
     message = MESSAGES[recorded.code or Code.DENIED] if recorded.message is None else recorded.message
     return MCPError(code=code, message=message, data={"uri": uri, CALL: told_of(recorded)})
-
-
-def _unavailable() -> MCPError:
-    return MCPError(code=INTERNAL_ERROR, message=MESSAGES[Code.TEMPORARILY_UNAVAILABLE])

@@ -12,7 +12,7 @@ import orjson
 from mcp.server.caching import CacheHint
 from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
-from mcp_types.jsonrpc import INTERNAL_ERROR, INVALID_PARAMS
+from mcp_types.jsonrpc import INVALID_PARAMS
 
 from gateway.calls.catalogue import schema_hash
 from gateway.calls.output import output_text
@@ -137,13 +137,10 @@ class McpTools:
         return {"resultType": "complete"}
 
     async def _of_task(self, context: Context, params: tasks.TaskParams) -> Recorded:
-        """MCPError where it may not be asked for, or is no call of this customer's."""
+        """MCPError where it may not be asked for, or is no call of this customer's. Unavailable."""
         tasks.check_asked(context, params)
         if _CALL_ID.fullmatch(params.task_id) is not None:
-            try:
-                recorded = await self.door.became(principal_of(context).customer, params.task_id)
-            except Unavailable:
-                raise MCPError(code=INTERNAL_ERROR, message=MESSAGES[Code.TEMPORARILY_UNAVAILABLE]) from None
+            recorded = await self.door.became(principal_of(context).customer, params.task_id)
             if recorded is not None:
                 return recorded
         raise MCPError(code=INVALID_PARAMS, message="taskId: no such task")
