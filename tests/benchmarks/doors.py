@@ -11,6 +11,7 @@ that each question was answered.
 """
 
 import argparse
+import asyncio
 import contextlib
 import json
 import multiprocessing
@@ -33,7 +34,7 @@ from rich.table import Table
 
 from gateway.app.development.local_issuer import LocalIssuer
 from tests.benchmarks.call import ROOT, processor_ns
-from tests.benchmarks.runs import RATES, at_once, commits, gateway_process, post, serve_model
+from tests.benchmarks.runs import RATES, commits, gateway_process, post, serve_model
 
 WORDS = "What is on my accounts?"
 FUNCTION = {"name": "list_accounts", "parameters": {"type": "object"}}
@@ -101,15 +102,14 @@ async def _cost(name: str, ask: Ask, where: tuple[int, Path], load: tuple[int, i
     how_many, callers = load
     waiting, waits = iter(range(how_many)), list[float]()
 
-    async def caller() -> tuple[float, str]:
+    async def caller() -> None:
         for _ in waiting:
             began = time.perf_counter()
             await ask()
             waits.append(time.perf_counter() - began)
-        return 0.0, "done"
 
     before = processor_ns(process)
-    await at_once([caller() for _ in range(callers)])
+    await asyncio.gather(*(caller() for _ in range(callers)))
     main_ns, others_ns = (late - early for early, late in zip(before, processor_ns(process), strict=True))
     each = (main_ns / how_many / 1000, others_ns / how_many / 1000, statistics.median(waits) * 1000)
     return Cost(name, *each, await _writes(ask, data))

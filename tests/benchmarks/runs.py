@@ -165,9 +165,9 @@ async def _prepared(session: aiohttp.ClientSession, url: str, process: int, data
 
 
 async def _round(session: aiohttp.ClientSession, gateway: _Served, model: str, count: int) -> _Round:
-    base = await at_once([_bare(session, model) for _ in range(count)])
+    base = await _at_once([_bare(session, model) for _ in range(count)])
     before = processor_ns(gateway.process)
-    ours = await at_once([_run(session, gateway) for _ in range(count)])
+    ours = await _at_once([_run(session, gateway) for _ in range(count)])
     main_ns, others_ns = ((late - early) / count for early, late in zip(before, processor_ns(gateway.process), strict=True))
     bare_alone = [await _bare(session, model) for _ in range(ALONE)]
     written = commits(gateway.data)
@@ -219,7 +219,7 @@ def _summary(count: int, taken: list[_Round]) -> dict[str, Any]:
     }
 
 
-async def at_once(work: list[Any]) -> tuple[float, float, list[str]]:
+async def _at_once(work: list[Any]) -> tuple[float, float, list[str]]:
     """How many a second, the median seconds of one, and what each came to."""
     began = time.perf_counter()
     done = await asyncio.gather(*work)

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -226,17 +227,18 @@ def paid(host: Host) -> list[str]:
     return [key for key in executed_keys(host.gateway) if key.startswith("tg")]
 
 
+async def confirms(host: Host, paid_before: list[int], page: str) -> None:
+    """The customer at the bank's page; how many payments were done before they spoke."""
+    paid_before.append(len(paid(host)))
+    await confirmed(host.gateway, page.rsplit("/", 1)[1])
+
+
 async def test_the_sdks_for_javascript_list_call_and_pay(tmp_path: Path) -> None:
     """One process for both: that of the handshake, and that of the stateless revision."""
     async with hosting(tmp_path / "data") as host:
         paid_before: list[int] = []
-
-        async def confirming(page: str) -> None:
-            paid_before.append(len(paid(host)))
-            await confirmed(host.gateway, page.rsplit("/", 1)[1])
-
         own = host.token(agent=None, scope="customer_words")
-        saw = await driven(confirming, host.url, host.token(), own)
+        saw = await driven(partial(confirms, host, paid_before), host.url, host.token(), own)
         declared = {function.name: function for function in await host.gateway.door.offered("alice")}
         assert saw["revision"] == NEWER
         for client, paying in (("sdk", {"isError": True, "status": "held"}), ("client", {"isError": False, "status": "done"})):

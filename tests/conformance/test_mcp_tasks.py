@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +14,7 @@ from mcp.client.extension import ClaimContext, ClientExtension, ResultClaim
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import CallToolResult, ElicitResult, Result
 
-from tests.conformance.test_mcp_clients import CALL, NEWER, OLDER, WORDS, Host, hosting, paid, result, wanted
+from tests.conformance.test_mcp_clients import CALL, NEWER, OLDER, WORDS, Host, confirms, hosting, paid, result, wanted
 from tests.support.node_peers import driven
 from tests.support.teller import confirmed
 
@@ -171,13 +172,8 @@ async def test_the_extension_s_own_client_for_javascript_opens_the_page_once_and
     """It checks each shape against the extension's schema."""
     async with hosting(tmp_path / "data") as host:
         opened: list[int] = []
-
-        async def confirming(page: str) -> None:
-            opened.append(len(paid(host)))
-            await confirmed(host.gateway, page.rsplit("/", 1)[1])
-
-        own = host.token(agent=None, scope="customer_words")
-        saw = await driven(confirming, host.url, host.token(), own, package="@modelcontextprotocol/ext-tasks", program="tasks.mjs")
+        own, opening = host.token(agent=None, scope="customer_words"), partial(confirms, host, opened)
+        saw = await driven(opening, host.url, host.token(), own, package="@modelcontextprotocol/ext-tasks", program="tasks.mjs")
         assert saw["paid"] == {"kind": "task", "isError": False, "status": "done"}
         assert (saw["said"], saw["opened"], saw["asked"], opened, len(paid(host))) == (200, 1, "elicitation", [0], 1)
         assert (saw["states"][0], saw["states"][-1]) == ("input_required", "completed")

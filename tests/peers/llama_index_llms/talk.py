@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-warnings.simplefilter("ignore")
+warnings.simplefilter("ignore")  # before the imports, which warn
 
 from llama_index.core.agent.workflow import AgentStream, FunctionAgent  # noqa: E402
 from llama_index.core.tools import FunctionTool  # noqa: E402
