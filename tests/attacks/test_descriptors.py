@@ -14,8 +14,8 @@ import pytest
 
 from gateway.app import descriptors, host_checks
 from gateway.app.settings import Settings
+from tests.support.children import ending
 from tests.support.fronts import Fronted
-from tests.support.waiting import WAITS_S
 
 
 @contextlib.contextmanager
@@ -27,12 +27,10 @@ def limited(folder: Path, soft: int, hard: int, **changes: object) -> Iterator[F
     command = ["sh", "-c", f"ulimit -Sn {soft} && ulimit -Hn {hard} && {serve}"]
     with log.open("w") as told, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=told, text=True) as process:
         assert process.stdout is not None
-        try:
+        with ending(process):
             said = json.loads(process.stdout.readline())
             yield Fronted(said["url"], int(httpx.URL(said["url"]).port or 0), process.pid, data, log)
-        finally:
-            process.terminate()
-            assert process.wait(WAITS_S) in (0, -15)
+        assert process.returncode in (0, -15)
 
 
 def test_under_a_flood_the_gateway_opens_what_it_needs_itself(tmp_path: Path) -> None:

@@ -252,7 +252,7 @@ def test_a_trust_policy_of_another_kind_of_json_is_unreadable_to_both(made: Corp
 
 def ran(*arguments: str | Path, given: bytes = b"") -> "subprocess.CompletedProcess[str]":
     command = [node(), str(FOLDER / "verify.mjs"), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, input=given.decode())
+    return peers.ran(command, input=given.decode())
 
 
 def test_the_program_says_what_the_other_one_says_with_the_same_statuses(made: Corpus, tmp_path: Path) -> None:
@@ -287,16 +287,14 @@ def test_the_program_says_what_the_other_one_says_with_the_same_statuses(made: C
 
 def test_the_rules_are_those_of_the_other_one() -> None:
     program = f"import {{ RULES }} from {json.dumps((FOLDER / 'verifier.mjs').as_uri())}; console.log(JSON.stringify(RULES))"
-    said = subprocess.run(
-        [node(), "--input-type=module", "--eval", program], capture_output=True, text=True, check=True, timeout=60
-    )
+    said = peers.ran([node(), "--input-type=module", "--eval", program])
     assert {name: tuple(rule) for name, rule in json.loads(said.stdout).items()} == dict(verify.RULES)
 
 
 def test_what_is_carried_of_other_peoples_code_is_the_locked_package(tmp_path: Path) -> None:
     """But for the imports by a package's name, which are by path."""
     peer = peers.installed("noble", "@noble/post-quantum", "vendor.mjs")
-    subprocess.run([node(), str(peer / "vendor.mjs"), str(tmp_path)], check=True, timeout=60)
+    assert peers.ran([node(), peer / "vendor.mjs", tmp_path]).returncode == 0
 
     def files(folder: Path) -> dict[str, bytes]:
         return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

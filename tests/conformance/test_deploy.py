@@ -22,6 +22,7 @@ import yaml
 from adapters.alarms import CoreAlarm, DeclaredAlarm
 from gateway.cli import main
 from gateway.domain.alarms import Alarm, Chore
+from tests.support.children import ending
 from tests.support.databases import postgresql
 from tests.support.postgres import absent
 from tests.support.waiting import WAITS_S
@@ -134,12 +135,10 @@ def without_rights(folder: Path, *command: str, **variables: str) -> Iterator[di
         text=True,
     )
     assert process.stdout is not None
-    try:
-        yield json.loads(process.stdout.readline())
-    finally:
-        process.terminate()
-        assert process.wait(WAITS_S) in (0, -15)
-        process.stdout.close()
+    with process.stdout:
+        with ending(process):
+            yield json.loads(process.stdout.readline())
+        assert process.returncode in (0, -15)
 
 
 @pytest.fixture

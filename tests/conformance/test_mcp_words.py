@@ -10,6 +10,7 @@ import pytest
 
 from tests.conformance.test_mcp_clients import CALL, NEWER, WORDS, Host, hosting, wanted
 from tests.support import clients, peers
+from tests.support.children import running
 from tests.support.guides import ROOT, Block, blocks
 from tests.support.node_peers import newer_node
 from tests.support.waiting import WAITS_S
@@ -25,10 +26,8 @@ def environment(host: Host, name: str) -> dict[str, str]:
 
 async def ran(host: Host, name: str, *command: str | Path, place: Path) -> dict[str, Any]:
     pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(
-        *command, WORDS, cwd=place, env={**os.environ, **environment(host, name)}, stdout=pipe, stderr=pipe
-    )
-    async with asyncio.timeout(WAITS_S):
+    told = {**os.environ, **environment(host, name)}
+    async with running(*command, WORDS, cwd=place, env=told, stdout=pipe, stderr=pipe) as process, asyncio.timeout(WAITS_S):
         printed, failed = await process.communicate()
     assert process.returncode == 0, failed.decode()[-2000:]
     saw: dict[str, Any] = json.loads(printed.decode().splitlines()[-1])

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import pytest
 
 from audit import verify
 from audit.merkle import ProofInvalid, verify_consistency, verify_inclusion
+from tests.support import peers
 from tests.support.second_verifier import FOLDER as SECOND
 from tests.support.second_verifier import node
 
@@ -103,7 +103,7 @@ def test_the_verifier_in_javascript() -> None:
         ],
     }
     command = [node(), "--input-type=module", "--eval", _PROGRAM, str(SECOND)]
-    done = subprocess.run(command, input=json.dumps(asked), capture_output=True, text=True, check=True, timeout=60)
+    done = peers.ran(command, input=json.dumps(asked))
     made = json.loads(done.stdout)
     assert [root != case["root"] for root, case in zip(made["inclusion"], inclusion, strict=True)] == [
         case["wantErr"] for case in inclusion

@@ -4,7 +4,6 @@ import asyncio
 import json
 import re
 import secrets
-import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, fields, replace
@@ -44,7 +43,7 @@ from gateway.oversight.questions import looks_at
 from gateway.oversight.stream_standings import NamedStream
 from gateway.store import erasure
 from tests.doors.test_staff_routes import ORIGIN, application, signed_in
-from tests.support.peers import installed
+from tests.support.peers import installed, ran
 from tests.support.teller import Teller, leaves_of, teller
 
 CONSOLE = files("gateway") / "console" / "audit"
@@ -665,7 +664,7 @@ async def test_the_console_s_own_check_agrees_with_the_log_and_finds_every_chang
     module = tmp_path / "proof.mjs"
     module.write_bytes((CONSOLE / "proof.js").read_bytes())
     command = ["node", str(peer / "proof.mjs"), str(module)]
-    done = subprocess.run(command, input=lines, capture_output=True, text=True, timeout=60, check=True)
+    done = ran(command, input=lines)
     _, good, *bad = [json.loads(line) for line in done.stdout.splitlines()]
     assert good["holds"]
     assert [name for name, _ in good["steps"]] == ["leaf", "checkpoint", "path", "origin", "signature"]

@@ -63,7 +63,7 @@ def _until_killed(folder: Path, round_number: int, at: str | None) -> None:
 
 
 def _round(folder: Path, number: int, step: str | None, after_s: float | None) -> int | None:
-    child = multiprocessing.get_context("fork").Process(target=_until_killed, args=(folder, number, step))
+    child = multiprocessing.get_context("fork").Process(target=_until_killed, args=(folder, number, step), daemon=True)
     child.start()
     child.join(after_s if after_s is not None else 30)
     if after_s is not None and child.is_alive():

@@ -96,7 +96,7 @@ def test_the_worker_that_is_asked_tells_all_of_them_and_says_who_is_silent() -> 
         theirs.beside(pages, 2)
         asyncio.run(theirs.scraped())
 
-    process = context.Process(target=other)
+    process = context.Process(target=other, daemon=True)
     process.start()
     process.join(20)
     assert process.exitcode == 0

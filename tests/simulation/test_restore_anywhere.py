@@ -205,7 +205,7 @@ def test_a_recovery_that_was_killed_is_run_again_with_the_same_end(
     original, (seen, done, spent) = restored
     folder = tmp_path / "data"
     shutil.copytree(original, folder)
-    child = multiprocessing.get_context("fork").Process(target=_killed, args=(folder, point))
+    child = multiprocessing.get_context("fork").Process(target=_killed, args=(folder, point), daemon=True)
     child.start()
     child.join(60)
     assert child.exitcode == -signal.SIGKILL, "it died where it was to"

@@ -374,7 +374,7 @@ async def test_a_killed_run_goes_on_and_no_call_is_executed_twice(tmp_path: Path
         pytest.skip("gateways that share a database end what another left only after a grace: held on SQLite, where it is at once")
     forked = multiprocessing.get_context("fork")
     told: multiprocessing.Queue[tuple[str, str]] = forked.Queue()
-    child = forked.Process(target=_run_until_killed, args=(tmp_path / "data", point, told))
+    child = forked.Process(target=_run_until_killed, args=(tmp_path / "data", point, told), daemon=True)
     child.start()
     await asyncio.to_thread(child.join, WAITS_S)
     assert child.exitcode == -signal.SIGKILL, "the run never came to this point"

@@ -3,6 +3,7 @@ On SQLite and on PostgreSQL; killed at each step, and run again."""
 
 import asyncio
 import json
+import multiprocessing
 import os
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -24,6 +25,7 @@ from tests.support.databases import Kept, dump
 from tests.support.options import OPTIONS
 from tests.support.restoring import put_back
 from tests.support.teller import payment, teller
+from tests.support.waiting import WAITS_S
 
 __all__ = ["folder"]
 
@@ -167,13 +169,17 @@ POINTS = (
 )
 
 
-def dies(point: str, words: Sequence[str]) -> int:
+def dies(point: str, words: Sequence[str]) -> int | None:
     """The status of a process that runs this command and is gone, as by SIGKILL, once it comes to this function."""
-    pid = os.fork()
-    if pid == 0:
+
+    def run() -> None:
         with patch(point, lambda *_given, **_named: os._exit(9)):
             os._exit(main([*words]))
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+    process = multiprocessing.get_context("fork").Process(target=run, daemon=True)
+    process.start()
+    process.join(WAITS_S)
+    return process.exitcode
 
 
 def test_killed_at_any_step_it_is_done_or_not_and_run_again_it_is(

@@ -177,7 +177,10 @@ async def served(gateway: Gateway, *, kept_s: int = 5) -> AsyncIterator[str]:
     one for longer may have a request meet its end, on a busy machine."""
     listening = socket.create_server(("127.0.0.1", 0), backlog=1024)
     app = in_front(build_app(gateway), gateway)
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_keep_alive=kept_s))
+    config = uvicorn.Config(
+        app, log_level="warning", access_log=False, timeout_keep_alive=kept_s, timeout_graceful_shutdown=int(WAITS_S)
+    )
+    server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listening]))
 
     async def is_up() -> bool | None:

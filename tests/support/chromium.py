@@ -89,7 +89,10 @@ def device(browser: Any, size: dict[str, int] = PHONE, **context: Any) -> Iterat
 @contextmanager
 def serving(app: Any, port: int) -> Iterator[None]:
     """An application on loopback, in a thread."""
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning", lifespan="off"))
+    config = uvicorn.Config(
+        app, host="127.0.0.1", port=port, log_level="warning", lifespan="off", timeout_graceful_shutdown=int(WAITS_S / 2)
+    )
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()
     end = time.monotonic() + WAITS_S
@@ -101,3 +104,4 @@ def serving(app: Any, port: int) -> Iterator[None]:
     finally:
         server.should_exit = True
         thread.join(WAITS_S)
+        assert not thread.is_alive(), "it never ended"

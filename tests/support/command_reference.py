@@ -25,6 +25,7 @@ from gateway.app.databases import DatabaseName, open_log
 from gateway.cli import main
 from gateway.commands.command_line import command_line
 from tests.support import forks
+from tests.support.children import ending
 from tests.support.databases import places, sql
 from tests.support.guides import ROOT
 from tests.support.production import passphrase_file
@@ -295,12 +296,9 @@ def _free_port() -> int:
 def _serving(home: Path, command: str) -> Iterator[Any]:
     line = forks.command(*command.split(), "--json")
     process = subprocess.Popen(line, cwd=home, env=_environment(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    try:
-        assert process.stdout is not None
+    assert process.stdout is not None
+    with process.stdout, ending(process):
         yield json.loads(process.stdout.readline())
-    finally:
-        process.terminate()
-        process.communicate(timeout=60)
 
 
 def _held(home: Path, url: str, number: int) -> str:

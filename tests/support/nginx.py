@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support.certificates import Authority
+from tests.support.children import ending
 from tests.support.postgres import absent
 from tests.support.waiting import WAITS_S
 
@@ -47,16 +48,14 @@ def nginx(folder: Path, authority: Authority, port: int, *upstreams: int) -> Ite
     text = re.sub(r"^http \{\n", f"http {{\n{temporary}", text, flags=re.MULTILINE)
     file = folder / "nginx.conf"
     file.write_text(f"user root;\n{text}" if folder.owner() == "root" else text)
-    with subprocess.Popen([program, "-c", str(file), "-e", str(folder / "nginx.log"), "-g", "daemon off;"]) as process:
-        try:
-            until = time.monotonic() + WAITS_S
-            while not _listens(port):
-                assert process.poll() is None, (folder / "nginx.log").read_text()
-                assert time.monotonic() < until
-                time.sleep(0.05)
-            yield f"https://127.0.0.1:{port}"
-        finally:
-            process.terminate()
+    command = [program, "-c", str(file), "-e", str(folder / "nginx.log"), "-g", "daemon off;"]
+    with subprocess.Popen(command) as process, ending(process):
+        until = time.monotonic() + WAITS_S
+        while not _listens(port):
+            assert process.poll() is None, (folder / "nginx.log").read_text()
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        yield f"https://127.0.0.1:{port}"
 
 
 def _listens(port: int) -> bool:

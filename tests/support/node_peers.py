@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from tests.support import clients, peers
+from tests.support.children import running
 from tests.support.waiting import WAITS_S
 
 _SDK = "@modelcontextprotocol/sdk"
@@ -30,11 +31,10 @@ async def driven(
     place = await asyncio.to_thread(peers.installed, peer, package, program)
     pipe = asyncio.subprocess.PIPE
     command = (shutil.which("node") or "node", program, *arguments)
-    process = await asyncio.create_subprocess_exec(*command, cwd=place, stdin=pipe, stdout=pipe, stderr=pipe)
-    assert process.stdin is not None
-    assert process.stdout is not None
-    assert process.stderr is not None
-    try:
+    async with running(*command, cwd=place, stdin=pipe, stdout=pipe, stderr=pipe) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
         async with asyncio.timeout(WAITS_S):
             while line := await process.stdout.readline():
                 told: dict[str, Any] = json.loads(line)
@@ -45,10 +45,6 @@ async def driven(
                 process.stdin.write(f"{led_to or 'opened'}\n".encode())
                 await process.stdin.drain()
             raise AssertionError((await process.stderr.read()).decode()[-2000:])
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
 
 
 async def ran(*arguments: str, package: str = _SDK, **environment: str) -> tuple[int, str]:
@@ -56,9 +52,8 @@ async def ran(*arguments: str, package: str = _SDK, **environment: str) -> tuple
     place = await asyncio.to_thread(peers.installed, "mcp", package, "conformance.mjs")
     node = await asyncio.to_thread(newer_node)
     pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(
-        node, *arguments, cwd=place, env={**os.environ, **environment}, stdout=pipe, stderr=asyncio.subprocess.DEVNULL
-    )
-    async with asyncio.timeout(WAITS_S):
-        printed, _ = await process.communicate()
-    return process.returncode or 0, printed.decode()
+    quiet = asyncio.subprocess.DEVNULL
+    async with running(node, *arguments, cwd=place, env={**os.environ, **environment}, stdout=pipe, stderr=quiet) as process:
+        async with asyncio.timeout(WAITS_S):
+            printed, _ = await process.communicate()
+        return process.returncode or 0, printed.decode()

@@ -26,11 +26,11 @@ from gateway.app.settings_texts import toml_value
 from gateway.identity.compact import decode, encode
 from tests.support import databases, forks
 from tests.support.certificates import Authority, Issued
+from tests.support.children import ending
 from tests.support.oidc import TWO_FACTORS, Oidc
 from tests.support.passkeys import ORIGIN, RP_ID, Authenticator
 from tests.support.postgres import server
 from tests.support.production import private
-from tests.support.waiting import WAITS_S
 from tests.support.window import Window, wait_until
 
 FUNCTIONS = ["initiate_transfer", "list_accounts", "list_beneficiaries"]
@@ -93,12 +93,10 @@ class Operator:
             ) as process,
         ):
             assert process.stdout is not None
-            try:
+            with ending(process):
                 first = process.stdout.readline()
                 yield json.loads(first) if first else pytest.fail(log.read_text())
-            finally:
-                process.terminate()
-                assert process.wait(WAITS_S) in (0, -signal.SIGTERM), log.read_text()
+            assert process.returncode in (0, -signal.SIGTERM), log.read_text()
 
     def _command(self, words: list[str]) -> list[str]:
         return forks.command(*(re.sub(r"^(8080|9000)$", "0", word) for word in words))

@@ -7,11 +7,12 @@ import select
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.support.children import ending
 from tests.support.postgres import absent
 
 PEERS = Path(__file__).parents[1] / "peers"
@@ -26,18 +27,32 @@ def served(command: list[str], place: Path, environment: Mapping[str, str]) -> I
 
     AssertionError when it ends without a line, or STARTS of them say nothing for STARTS_S each.
     """
+    with started(command, cwd=place, env=environment, stderr=subprocess.DEVNULL) as (_, said):
+        yield said
+
+
+@contextmanager
+def started(command: list[str], **how: Any) -> Iterator[tuple["subprocess.Popen[bytes]", dict[str, Any]]]:
+    """The same with its process, started as `how` says to subprocess.Popen; its standard output is a pipe."""
     for _ in range(STARTS):
-        with subprocess.Popen(command, cwd=place, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, **how) as process, ending(process):
             assert process.stdout is not None
-            try:
-                if select.select([process.stdout], [], [], STARTS_S)[0]:
-                    line = process.stdout.readline()
-                    assert line, f"{command} ended before it said anything"
-                    yield json.loads(line)
-                    return
-            finally:
-                process.terminate()
+            if select.select([process.stdout], [], [], STARTS_S)[0]:
+                line = process.stdout.readline()
+                assert line, f"{command} ended before it said anything"
+                yield process, json.loads(line)
+                return
     raise AssertionError(f"{command} said nothing, {STARTS} times")
+
+
+def ran(command: Sequence[str | Path], **how: Any) -> "subprocess.CompletedProcess[str]":
+    """What a program that changes nothing printed: it is started again when it takes longer than STARTS_S, at most STARTS times."""
+    for _ in range(STARTS):
+        try:
+            return subprocess.run(command, capture_output=True, text=True, timeout=STARTS_S, check=False, **how)
+        except subprocess.TimeoutExpired:
+            continue
+    raise AssertionError(f"{command} did not end, {STARTS} times")
 
 
 def installed(name: str, package: str, program: str) -> Path:

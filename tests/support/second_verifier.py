@@ -16,6 +16,7 @@ import pytest
 
 from audit import verify
 from audit.encoding import b64
+from tests.support import peers
 from tests.support.postgres import absent
 
 FOLDER = Path(verify.__file__).parent / "verifier_js"
@@ -66,13 +67,8 @@ class SecondVerifier:
 def second_verifier(primitives: str = "node") -> Iterator[SecondVerifier]:
     """One that calculates with Node's own functions, or with `web`, WebCrypto."""
     command = [node(), "--no-warnings", str(LOOP), str(FOLDER), primitives]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        try:
-            yield SecondVerifier(process)
-        finally:
-            assert process.stdin is not None
-            process.stdin.close()
-            process.wait(10)
+    with peers.started(command, stdin=subprocess.PIPE) as (process, _):
+        yield SecondVerifier(process)
 
 
 def first_verifier(raw: bytes, own: Own) -> dict[str, Any]:

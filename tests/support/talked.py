@@ -23,6 +23,7 @@ from gateway.domain.request import core_key
 from gateway.store.tables import CONVERSATIONS, WORDS
 from tests.support import clients, peers
 from tests.support.assisted import Assisted, assisted
+from tests.support.children import running
 from tests.support.models import Answers, Asked, Reply, asks, last_words, outputs, turns
 from tests.support.teller import confirmed, executed_keys, payment
 from tests.support.waiting import WAITS_S
@@ -222,14 +223,12 @@ async def _peer(all_of: Assisted, lane: Lane, command: "_Command", seen: Seen) -
     pipe = asyncio.subprocess.PIPE
     environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     environment |= {"PYTHONPATH": str(clients.PEERS), "OPENAI_API_KEY": "none"}
-    process = await asyncio.create_subprocess_exec(
-        *command[0], cwd=command[1], env=environment, stdin=pipe, stdout=pipe, stderr=pipe
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    assert process.stderr is not None
-    errors = asyncio.create_task(process.stderr.read())
-    try:
+    how = {"cwd": command[1], "env": environment, "stdin": pipe, "stdout": pipe, "stderr": pipe}
+    async with running(*command[0], **how) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        errors = asyncio.create_task(process.stderr.read())
         async with asyncio.timeout(3 * WAITS_S):
             while line := await process.stdout.readline():
                 told = json.loads(line)
@@ -241,12 +240,8 @@ async def _peer(all_of: Assisted, lane: Lane, command: "_Command", seen: Seen) -
                     if "error" in told:  # what it left behind is not the next case's
                         await _customer_confirms(all_of, lane, None, seen)
                     seen.cases[told["client"], told["door"], told["case"]] = told
-            return "" if await process.wait() == 0 else (await errors).decode()[-2000:]
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
-        await errors
+            failed = (await errors).decode()[-2000:]
+            return failed if await process.wait() else ""
 
 
 _Command = tuple[list[str], Path]

@@ -13,6 +13,7 @@ const calculated = primitives === "web" ? webPrimitives() : nodePrimitives;
 
 let buffered = Buffer.alloc(0);
 const input = stdin[Symbol.asyncIterator]();
+stdout.write(`${JSON.stringify({ primitives })}\n`); // it is up
 
 async function more() {
   const { done, value } = await input.next();

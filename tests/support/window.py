@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from tests.support import databases, forks
+from tests.support.children import ending
 from tests.support.oidc import TWO_FACTORS, Client, Oidc
 from tests.support.waiting import WAITS_S
 
@@ -130,9 +131,7 @@ def window(folder: Path, oidc: Oidc, **changes: Any) -> Iterator[Window]:
     command = forks.command("serve", "--dev", "--config", str(file), "--json")
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout is not None
-        try:
+        with ending(process):
             url = json.loads(process.stdout.readline())["url"]
             yield Window(url, settings.get("public_url") or url)
-        finally:
-            process.terminate()
-            assert process.wait(WAITS_S) in (0, -15)
+        assert process.returncode in (0, -15)

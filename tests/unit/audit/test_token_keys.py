@@ -306,7 +306,7 @@ def test_a_process_that_is_forked_initializes_the_library_itself(token: KeyToken
     def child() -> None:
         sending.send((os.getpid(), ring.sign(b"m")))
 
-    process = context.Process(target=child)
+    process = context.Process(target=child, daemon=True)
     process.start()
     assert receiving.poll(20)
     pid, signature = receiving.recv()

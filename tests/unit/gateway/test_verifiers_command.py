@@ -14,6 +14,7 @@ from audit import verifiers
 from audit.export import trust_policy
 from audit.query import Why
 from gateway.cli import main
+from tests.support import peers
 from tests.support.bundles import exported, leaves_of, manifest_of, unpack
 from tests.support.databases import url
 from tests.support.guides import ROOT, blocks, commands
@@ -46,7 +47,7 @@ def test_what_is_taken_away_has_the_hashes_on_record(data: Path, tmp_path: Path,
     assert listed == {path.relative_to(folder).as_posix() for path in (folder / "verifier_js").rglob("*") if path.is_file()}
     assert main(["audit", "verifiers", "--data", str(data)]) == 0
     assert f"the record {said['record']}, at the last start" in capsys.readouterr().out
-    helped = subprocess.run([node(), folder / "verifier_js/verify.mjs", "--help"], capture_output=True, text=True, check=True)
+    helped = peers.ran([node(), folder / "verifier_js/verify.mjs", "--help"])
     assert helped.stdout.startswith("usage: verify.mjs")
 
 
@@ -87,5 +88,5 @@ async def test_the_guide_s_lines_for_node_do_what_they_say(tmp_path: Path) -> No
     assert await asyncio.to_thread(main, ["audit", "verifiers", "--data", str(tmp_path / "data"), *out]) == 0
     (block,) = [found for found in blocks(ROOT / "audit/README.md") if "needs Node" in found.note]
     for line in commands(block):
-        done = subprocess.run([node(), *line.split()[1:]], cwd=tmp_path, capture_output=True, text=True, check=False)
+        done = peers.ran([node(), *line.split()[1:]], cwd=tmp_path)
         assert (done.returncode, done.stderr) == (0, ""), done.stdout
