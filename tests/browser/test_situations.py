@@ -18,6 +18,7 @@ from tests.attacks.meant.world import ANNA, CARLA, MALLORY, WATERWORKS, Bank, Do
 from tests.attacks.meant.world import served as bank_served
 from tests.doors.conftest import Served, serving
 from tests.support.chromium import DESKTOP, PHONE, Device, chromium, device
+from tests.support.waiting import WAITS_S
 
 pytest.importorskip("webauthn", reason="webauthn is absent")
 
@@ -44,7 +45,7 @@ def beside(bank: Bank) -> Iterator[str]:
         yield str(found["url"])
     finally:
         found["loop"].call_soon_threadsafe(stop.set)
-        thread.join(20)
+        thread.join(WAITS_S)
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from tests.support import clients, peers
 from tests.support.children import running
 from tests.support.guides import ROOT, Block, blocks
 from tests.support.node_peers import newer_node
-from tests.support.waiting import WAITS_S
+from tests.support.waiting import RUNS_S
 
 PYTHON, AGENTS, VERCEL = (block for block in blocks(ROOT / "gateway" / "CLIENTS.md") if "tellergate/conversation" in block.text)
 
@@ -27,7 +27,7 @@ def environment(host: Host, name: str) -> dict[str, str]:
 async def ran(host: Host, name: str, *command: str | Path, place: Path) -> dict[str, Any]:
     pipe = asyncio.subprocess.PIPE
     told = {**os.environ, **environment(host, name)}
-    async with running(*command, WORDS, cwd=place, env=told, stdout=pipe, stderr=pipe) as process, asyncio.timeout(WAITS_S):
+    async with running(*command, WORDS, cwd=place, env=told, stdout=pipe, stderr=pipe) as process, asyncio.timeout(RUNS_S):
         printed, failed = await process.communicate()
     assert process.returncode == 0, failed.decode()[-2000:]
     saw: dict[str, Any] = json.loads(printed.decode().splitlines()[-1])

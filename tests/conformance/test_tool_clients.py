@@ -18,6 +18,7 @@ from tests.support.assisted import OWN
 from tests.support.chatting import chatting, customer_token, scripted, service_token
 from tests.support.jails import jail
 from tests.support.models import Reply, asks, last_words, outputs
+from tests.support.waiting import RUNS_S
 
 Driven = Callable[[str], dict[str, Any]]
 
@@ -90,7 +91,7 @@ def node(*arguments: str) -> dict[str, Any]:
     place = peers.installed("openai_node", "openai", "drive.mjs")
     command = [shutil.which("node") or "node", "drive.mjs", *arguments]
     environment = {"PATH": os.environ["PATH"]}
-    done = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, timeout=clients.DRIVE_S, check=False)
+    done = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, timeout=RUNS_S, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     saw: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return saw

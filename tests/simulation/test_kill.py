@@ -18,6 +18,7 @@ from gateway.domain.mandate import Limits
 from gateway.domain.steps import Steps
 from tests.support.options import long_or
 from tests.support.teller import Teller, executed_keys, open_accounts, payment, teller, what_does_not_hold
+from tests.support.waiting import WAITS_S
 
 STEPS = ("validate", "ground", "decide", "intend", "execute", "redact", "record")
 ROUNDS_PER_STEP = long_or(19, 2)
@@ -65,11 +66,11 @@ def _until_killed(folder: Path, round_number: int, at: str | None) -> None:
 def _round(folder: Path, number: int, step: str | None, after_s: float | None) -> int | None:
     child = multiprocessing.get_context("fork").Process(target=_until_killed, args=(folder, number, step), daemon=True)
     child.start()
-    child.join(after_s if after_s is not None else 30)
+    child.join(after_s if after_s is not None else WAITS_S)
     if after_s is not None and child.is_alive():
         assert child.pid is not None
         os.kill(child.pid, signal.SIGKILL)
-    child.join(30)
+    child.join(WAITS_S)
     return child.exitcode
 
 

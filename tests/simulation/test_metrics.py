@@ -24,6 +24,7 @@ from gateway.app.shared_pages import PAGE_BYTES, STALE_S, SharedPages
 from gateway.domain.alarms import Alarm
 from tests.attacks.test_operations_listener import free_port
 from tests.support.teller import Teller, output_of, payment, teller
+from tests.support.waiting import WAITS_S
 
 LABELS = {"function", "status", "code", "worker", "purpose", "dependency", "alarm", "version", "le", "cause"}
 LABELS |= {"word", "state", "outcome"}
@@ -98,7 +99,7 @@ def test_the_worker_that_is_asked_tells_all_of_them_and_says_who_is_silent() -> 
 
     process = context.Process(target=other, daemon=True)
     process.start()
-    process.join(20)
+    process.join(WAITS_S)
     assert process.exitcode == 0
     told = samples(asyncio.run(ours.scraped()))
     assert sorted((labels["worker"], value) for labels, value in told["tellergate_calls_total"]) == [("0", 1.0), ("2", 5.0)]

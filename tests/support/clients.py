@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.postgres import absent
+from tests.support.waiting import RUNS_S
 
 PEERS = Path(__file__).parents[1] / "peers"
-INSTALL_S, DRIVE_S = 240, 180
+INSTALL_S = 240
 INSTALLED = "installed"
 """The file that ends an installation: it may go on while other tests run."""
 
@@ -34,7 +35,7 @@ def drive(peer: str, *arguments: str) -> dict[str, Any]:
     python = environment(peer) / "bin" / "python"
     script = PEERS / peer / "drive.py"
     home = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG")}
-    done = subprocess.run([python, script, *arguments], env=home, capture_output=True, text=True, timeout=DRIVE_S, check=False)
+    done = subprocess.run([python, script, *arguments], env=home, capture_output=True, text=True, timeout=RUNS_S, check=False)
     if done.returncode:
         sys.stderr.write(done.stderr)
         raise AssertionError(f"{peer} ended with {done.returncode}: {done.stderr[-2000:]}")

@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.support import clients, peers
 from tests.support.children import running
-from tests.support.waiting import WAITS_S
+from tests.support.waiting import RUNS_S
 
 _SDK = "@modelcontextprotocol/sdk"
 
@@ -35,7 +35,7 @@ async def driven(
         assert process.stdin is not None
         assert process.stdout is not None
         assert process.stderr is not None
-        async with asyncio.timeout(WAITS_S):
+        async with asyncio.timeout(RUNS_S):
             while line := await process.stdout.readline():
                 told: dict[str, Any] = json.loads(line)
                 if "saw" in told:
@@ -54,6 +54,6 @@ async def ran(*arguments: str, package: str = _SDK, **environment: str) -> tuple
     pipe = asyncio.subprocess.PIPE
     quiet = asyncio.subprocess.DEVNULL
     async with running(node, *arguments, cwd=place, env={**os.environ, **environment}, stdout=pipe, stderr=quiet) as process:
-        async with asyncio.timeout(WAITS_S):
+        async with asyncio.timeout(RUNS_S):
             printed, _ = await process.communicate()
         return process.returncode or 0, printed.decode()

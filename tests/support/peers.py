@@ -14,6 +14,7 @@ from typing import Any
 
 from tests.support.children import ending
 from tests.support.postgres import absent
+from tests.support.waiting import WAITS_S
 
 PEERS = Path(__file__).parents[1] / "peers"
 STARTS_S = 30.0
@@ -46,10 +47,10 @@ def started(command: list[str], **how: Any) -> Iterator[tuple["subprocess.Popen[
 
 
 def ran(command: Sequence[str | Path], **how: Any) -> "subprocess.CompletedProcess[str]":
-    """What a program that changes nothing printed: it is started again when it takes longer than STARTS_S, at most STARTS times."""
+    """What a program that changes nothing printed: it is started again when it takes longer than WAITS_S, at most STARTS times."""
     for _ in range(STARTS):
         try:
-            return subprocess.run(command, capture_output=True, text=True, timeout=STARTS_S, check=False, **how)
+            return subprocess.run(command, capture_output=True, text=True, timeout=WAITS_S, check=False, **how)
         except subprocess.TimeoutExpired:
             continue
     raise AssertionError(f"{command} did not end, {STARTS} times")

@@ -26,7 +26,7 @@ from tests.support.assisted import Assisted, assisted
 from tests.support.children import running
 from tests.support.models import Answers, Asked, Reply, asks, last_words, outputs, turns
 from tests.support.teller import confirmed, executed_keys, payment
-from tests.support.waiting import WAITS_S
+from tests.support.waiting import RUNS_S, WAITS_S
 
 CASES = ("balance", "parallel", "app", "streaming", "held")
 HELD = "This needs your confirmation before it is done."
@@ -229,7 +229,7 @@ async def _peer(all_of: Assisted, lane: Lane, command: "_Command", seen: Seen) -
         assert process.stdout is not None
         assert process.stderr is not None
         errors = asyncio.create_task(process.stderr.read())
-        async with asyncio.timeout(3 * WAITS_S):
+        async with asyncio.timeout(RUNS_S):
             while line := await process.stdout.readline():
                 told = json.loads(line)
                 if "held" in told:

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable
 
 WAITS_S = 60.0
+RUNS_S = 4 * WAITS_S
+"""Of another program that does all its work at once: somebody else's suite computes for twenty seconds where nothing else runs."""
 
 
 async def wait_until(holds: Callable[[], bool], *, most_s: float = WAITS_S) -> None:

@@ -308,9 +308,9 @@ def test_a_process_that_is_forked_initializes_the_library_itself(token: KeyToken
 
     process = context.Process(target=child, daemon=True)
     process.start()
-    assert receiving.poll(20)
+    assert receiving.poll(WAITS_S)
     pid, signature = receiving.recv()
-    process.join(20)
+    process.join(WAITS_S)
     assert process.exitcode == 0
     assert pid != os.getpid()
     for by in (signature, ring.sign(b"m")):
