@@ -42,7 +42,8 @@ def pytest_configure(config: pytest.Config) -> None:
     databases.Kept.kind = config.getoption("--database")
     OPTIONS.core = config.getoption("--core")
     profile = os.environ.get("HYPOTHESIS_PROFILE", "same")
-    OPTIONS.is_long = config.getoption("--long") or profile == "explore"
+    OPTIONS.explores = profile == "explore"
+    OPTIONS.is_long = config.getoption("--long") or OPTIONS.explores
     slow = [HealthCheck.too_slow]
     settings.register_profile("same", max_examples=examples(EXAMPLES), derandomize=True, deadline=None, suppress_health_check=slow)
     settings.register_profile("explore", deadline=None, max_examples=1000)

@@ -86,7 +86,7 @@ def test_the_openapi_document_holds_under_fuzzing(served: Served) -> None:
         modes = [schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE]
         for mode in modes[:1] if operation.path in BARE else modes:
 
-            @bounded(long_or(10, 2) if operation.path.startswith(OF_ASSISTANTS) else long_or(40, 5))
+            @bounded(long_or(6, 2, 10) if operation.path.startswith(OF_ASSISTANTS) else long_or(20, 5, 40))
             def fuzz(case: schemathesis.Case[Any]) -> None:
                 bearer = next((item for path, item in of_path.items() if case.path.startswith(path)), assistant)
                 case.call_and_validate(headers={"authorization": f"Bearer {bearer}"}, checks=CHECKS)

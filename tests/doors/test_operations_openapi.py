@@ -96,7 +96,7 @@ def test_its_routes_hold_what_the_document_says(listener: httpx.Client) -> None:
     for operation in operations:
         for mode in (schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE):
 
-            @bounded(long_or(12, 3))
+            @bounded(long_or(8, 3, 12))
             def fuzz(case: schemathesis.Case[Any]) -> None:
                 answered = case.call_and_validate(
                     base_url=str(listener.base_url).rstrip("/"), headers=headers, cookies=dict(listener.cookies), checks=CHECKS

@@ -21,8 +21,8 @@ from tests.support.teller import Teller, executed_keys, open_accounts, payment, 
 from tests.support.waiting import WAITS_S
 
 STEPS = ("validate", "ground", "decide", "intend", "execute", "redact", "record")
-ROUNDS_PER_STEP = long_or(19, 2)
-ROUNDS_AT_RANDOM = long_or(70, 11)
+ROUNDS_PER_STEP = long_or(10, 2, 19)
+ROUNDS_AT_RANDOM = long_or(30, 11, 70)
 CALLERS = 3
 
 
@@ -105,5 +105,5 @@ def test_nothing_is_lost_and_nothing_is_twice_whenever_it_is_killed(tmp_path: Pa
             assert wrong == []
     wrong, executed = asyncio.run(_state(folder))
     assert wrong == []
-    assert killed >= long_or(200, 25)
-    assert executed > long_or(100, 12), "the rounds did make transfers"
+    assert killed >= long_or(100, 25, 200)
+    assert executed > long_or(50, 12, 100), "the rounds did make transfers"

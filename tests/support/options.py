@@ -17,12 +17,17 @@ class Options:
     is_long: bool = False
     """Whether the tests that have a short and a long form run in the long one."""
 
+    explores: bool = False
+    """Whether they look for what nobody has seen yet, for as long as that takes."""
+
 
 OPTIONS = Options()
 
 
-def long_or(long: T, short: T) -> T:
-    """The first in the long form of the suite, the second in the short one."""
+def long_or(long: T, short: T, explored: T | None = None) -> T:
+    """The first in the long form of the suite, the second in the short one; `explored`, where there is one, where the suite explores."""
+    if OPTIONS.explores and explored is not None:
+        return explored
     return long if OPTIONS.is_long else short
 
 

@@ -49,7 +49,7 @@ def by_python(policies: list[cedar.Policy], request: Request) -> Said | None:
     return said.permitted, said.policies
 
 
-@settings(max_examples=long_or(20_000, 1_000), deadline=None)
+@settings(max_examples=long_or(8_000, 1_000, 20_000), deadline=None)
 @given(condition=CONDITION, request=st.sampled_from(SOUND))
 def test_every_operator_says_what_it_says_in_cedar(condition: str, request: Request) -> None:
     policies = list(cedar.parse(f"permit (principal, action, resource) when {{ {condition} }};"))
@@ -58,7 +58,7 @@ def test_every_operator_says_what_it_says_in_cedar(condition: str, request: Requ
         assert said == by_cedar(policies, request)
 
 
-@settings(max_examples=long_or(12_000, 150), deadline=None)
+@settings(max_examples=long_or(5_000, 150, 12_000), deadline=None)
 @given(texts=st.lists(RULE, min_size=1, max_size=3), asked=st.lists(requests(), min_size=4, max_size=4))
 def test_random_rules_decide_as_cedar_does(texts: list[str], asked: list[Request]) -> None:
     policies = [cedar.renamed(policy, f"p{number}") for number, text in enumerate(texts) for policy in cedar.parse(text)]
@@ -68,7 +68,7 @@ def test_random_rules_decide_as_cedar_does(texts: list[str], asked: list[Request
             assert said == by_cedar(policies, request)
 
 
-@settings(max_examples=long_or(12_000, 400), deadline=None)
+@settings(max_examples=long_or(5_000, 400, 12_000), deadline=None)
 @given(request=requests(), level=st.integers(0, 4))
 def test_the_bundles_rules_decide_as_cedar_does(request: Request, level: int) -> None:
     if "assurance" in request.context and request.context["assurance"] == {"level": 1}:
