@@ -42,14 +42,20 @@ def test_each_attempt_is_recorded_or_counted_and_none_twice(attempts: list[tuple
     trail, now = Trail(), START
     acts = RefusedActs(trail, lambda: now)
     tried: Counter[str] = Counter()
-    for name, minutes, times, answers in attempts:
-        now, trail.answers = now + timedelta(minutes=minutes), answers
-        for _ in range(times):
-            asyncio.run(acts.record(somebody(name), Duty.LIFT, ROLE))
-            tried[name] += 1
-    now, trail.answers = now + timedelta(hours=1), True
+
+    async def tries() -> None:
+        nonlocal now
+        for name, minutes, times, answers in attempts:
+            now, trail.answers = now + timedelta(minutes=minutes), answers
+            for _ in range(times):
+                await acts.record(somebody(name), Duty.LIFT, ROLE)
+                tried[name] += 1
+        now, trail.answers = now + timedelta(hours=1), True
+        for name in tried:
+            await acts.record(somebody(name), Duty.LIFT, ROLE)
+
+    asyncio.run(tries())
     for name in tried:
-        asyncio.run(acts.record(somebody(name), Duty.LIFT, ROLE))
         mine = [item for item in trail.told if item.by == name]
         assert len(mine) + sum(int(item.facts["not_recorded"]) for item in mine) == tried[name] + 1
         for item in mine:
