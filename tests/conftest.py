@@ -7,6 +7,7 @@ HYPOTHESIS_PROFILE=explore looks for new ones. `tests/README.md` says which run 
 
 import gc
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
@@ -119,6 +120,17 @@ def _no_loop_is_held(loop_watch: blocked_loop.Watch) -> Iterator[None]:
     held, loop_watch.found[:] = list(loop_watch.found), []
     if held:
         pytest.fail("the event loop was held: " + "; ".join(held), pytrace=False)
+
+
+@pytest.fixture(autouse=True)
+def _interrupts_are_given_back() -> Iterator[None]:
+    """Who keeps the signal of a loop that is over makes each further one slow, and nobody can end the run with it."""
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    after = signal.getsignal(signal.SIGINT)
+    if after is not before:
+        signal.signal(signal.SIGINT, before)
+        pytest.fail(f"SIGINT was kept, by {type(after).__name__}", pytrace=False)
 
 
 @pytest.fixture(autouse=True)

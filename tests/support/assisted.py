@@ -19,6 +19,7 @@ from sqlalchemy import select
 from gateway.app.development.local_issuer import LocalIssuer
 from gateway.app.gateway import Gateway
 from gateway.app.serving import build_app, in_front
+from gateway.app.tls import SignalFreeServer
 from gateway.store.tables import RUNS
 from tests.support.models import Answers, Raw, Reply, Script, ScriptedModel, model_server
 from tests.support.teller import Teller, teller
@@ -180,7 +181,7 @@ async def served(gateway: Gateway, *, kept_s: int = 5) -> AsyncIterator[str]:
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, timeout_keep_alive=kept_s, timeout_graceful_shutdown=int(WAITS_S)
     )
-    server = uvicorn.Server(config)
+    server = SignalFreeServer(config)
     serving = asyncio.create_task(server.serve(sockets=[listening]))
 
     async def is_up() -> bool | None:

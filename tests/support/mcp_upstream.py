@@ -18,6 +18,7 @@ from starlette.types import Message, Receive, Scope, Send
 from adapters.declared.declarations import Manifest
 from adapters.declared.mcp_upstream import McpUpstream
 from adapters.declared.tools import digest_of
+from gateway.app.tls import SignalFreeServer
 from tests.support.banks import BankUnderTest, embedded
 from tests.support.declared import Composed, manifest_of, over
 from tests.support.upstream import CREDENTIAL, FILES, SAMPLES, Seen, UpstreamBank
@@ -128,7 +129,7 @@ async def mcp_upstream(bank: ToolBank | None = None, port: int = 0) -> AsyncIter
         lifespan="off",
         timeout_graceful_shutdown=1,
     )
-    server = uvicorn.Server(config)
+    server = SignalFreeServer(config)
     async with manager.run():
         serving = asyncio.ensure_future(server.serve())
         while not server.started:
