@@ -19,6 +19,7 @@ from tests.support.banks import NOON, Permit
 from tests.support.declared import Composed, composed, manifest_of, over
 from tests.support.mcp_upstream import ToolBank, over_tools, tools_composed, tools_manifest_text
 from tests.support.upstream import manifest_text
+from tests.support.waiting import wait_until
 
 PAY = '{"note":"lunch","to":"GB29NWBK60161331926819","value":{"currency":"EUR","value":"12.30"}}'
 ONCE_ONLY = {"honoured: true": "honoured: false"}
@@ -90,8 +91,8 @@ async def test_after_a_crash_the_journal_speaks(kind: Kind, tmp_path: Path, hono
     async with kind.opened(tmp_path, **({} if honoured else ONCE_ONLY)) as made:
         made.bank.faults = ["slow after"]
         dying = asyncio.ensure_future(made.send(kind.pay, PAY))
-        while not made.bank.effects:
-            await asyncio.sleep(0.01)
+        await wait_until(lambda: bool(made.bank.effects) or dying.done())
+        assert made.bank.effects
         dying.cancel()
         await asyncio.gather(dying, return_exceptions=True)
         async with kind.again(tmp_path, made, {} if honoured else ONCE_ONLY) as again:

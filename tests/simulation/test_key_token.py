@@ -25,7 +25,7 @@ from tests.support.production import private
 from tests.support.receiver import receiving
 from tests.support.softhsm import MODULE, PIN, new_token, unplugged
 from tests.support.teller import Teller, executed_keys, payment, teller, what_does_not_hold
-from tests.support.waiting import wait_until
+from tests.support.waiting import WAITS_S, wait_until
 
 
 @pytest.fixture
@@ -73,12 +73,10 @@ async def test_a_payment_is_made_confirmed_told_and_verified_with_every_key_in_t
         assert waiting.status == "held", waiting
         assert (await confirmed(asked, waiting)).status == "done"
 
-        async def told() -> bool:
-            await webhooks.deliver_due()
-            return bool(receiver.taken)
-
-        while not await told():
-            await asyncio.sleep(0.1)
+        async with asyncio.timeout(WAITS_S):
+            while not receiver.taken:
+                await webhooks.deliver_due()
+                await asyncio.sleep(0.1)
         assert receiver.taken[0]["status"] == "done"
         await asked.gateway.log.publish(force=True)
         assert await what_does_not_hold(asked.gateway) == []

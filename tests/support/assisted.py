@@ -145,9 +145,9 @@ def required(run: Run) -> list[RequiredActionFunctionToolCall]:
 
 
 async def wait_until(found: Callable[[], Awaitable[Any]], ends_s: float = WAITS_S) -> Any:
-    """What `found` finds, looked for again and again; an error after `ends_s`."""
+    """What `found` finds, looked for again and again while that is None or False; an error after `ends_s`."""
     async with asyncio.timeout(ends_s):
-        while (what := await found()) is None:
+        while (what := await found()) is None or what is False:
             await asyncio.sleep(0.02)
     return what
 

@@ -22,6 +22,7 @@ from gateway.app.tls import SignalFreeServer
 from tests.support.banks import BankUnderTest, embedded
 from tests.support.declared import Composed, manifest_of, over
 from tests.support.upstream import CREDENTIAL, FILES, SAMPLES, Seen, UpstreamBank
+from tests.support.waiting import wait_until
 
 KEY = "com.example/idempotency-key"
 HUGE = "a" * (2 * 1024 * 1024)
@@ -132,8 +133,7 @@ async def mcp_upstream(bank: ToolBank | None = None, port: int = 0) -> AsyncIter
     server = SignalFreeServer(config)
     async with manager.run():
         serving = asyncio.ensure_future(server.serve())
-        while not server.started:
-            await asyncio.sleep(0.005)
+        await wait_until(lambda: server.started or serving.done())
         try:
             yield bank, f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/mcp"
         finally:

@@ -21,6 +21,7 @@ from gateway.identity.fetching import MAX_ANSWER_BYTES, Fetcher, NoAnswer, is_sa
 from gateway.identity.introspection import Introspection
 from gateway.identity.jwks import OAUTH, OPENID, Ages, IssuerKeys, RemoteKeys, metadata_url, usable_keys
 from gateway.identity.keys import PublicKey, has_private_part, public_key
+from tests.support.waiting import wait_until
 
 A, B = (ECKey.generate_key("P-256", {"kid": kid}) for kid in "ab")
 AGES = Ages(refresh_s=100, most_s=1000, retry_s=10)
@@ -91,12 +92,9 @@ async def test_keys_stay_fresh_although_nobody_asks() -> None:
     ages = Ages(refresh_s=0.02, most_s=1000, retry_s=0.01)
     source = RemoteKeys(issuer.fetch, ages)
     running = asyncio.ensure_future(source.run())
-    async with asyncio.timeout(20):
-        while issuer.asked < 3:
-            await asyncio.sleep(0.01)
-        issuer.keys = [B]
-        while source._keys.keys() != {"b"}:
-            await asyncio.sleep(0.01)
+    await wait_until(lambda: issuer.asked >= 3)
+    issuer.keys = [B]
+    await wait_until(lambda: source._keys.keys() == {"b"})
     running.cancel()
     await source.close()
 
