@@ -76,3 +76,10 @@ async def test_what_the_test_itself_does_is_no_alarm(loop_watch: Watch) -> None:
     time.sleep(1.2)
     await asyncio.sleep(0)
     assert loop_watch.found == []
+
+
+@pytest.mark.parametrize("place", blocked_loop.ALLOWED)
+def test_what_is_allowed_to_hold_a_loop_is_there(place: str) -> None:
+    path, _, name = place.partition(":")
+    assert (blocked_loop.ROOT / path).exists()
+    assert not name or name.rpartition(".")[2] in (blocked_loop.ROOT / path).read_text()
