@@ -81,8 +81,9 @@ class McpServer:
         deadline: float,
         is_fresh: bool,
     ) -> _T:
-        """What `work` gets of one session in the revision, None to find out which. One of FAILURES. `is_fresh`: over a new connection, as
-        an instruction goes. What was had before the session could be closed is the answer all the same."""
+        """What `work` gets of one session in the revision, None to find out which. One of FAILURES; CancelledError for who is cancelled,
+        whatever else fails at that moment. `is_fresh`: over a new connection, as an instruction goes. What was had before the session could
+        be closed is the answer all the same."""
         had: list[_T] = []
         guarded = _Guarded(self._transport(is_fresh=is_fresh), noted, owns=is_fresh)
         mode = {None: "auto", LEGACY: "legacy"}.get(revision, revision) or "auto"
@@ -101,6 +102,8 @@ class McpServer:
                     raise RuntimeError("a revision that is not spoken here")
                 had.append(await work(client))
         except FAILURES:
+            if _is_cancelled():
+                raise asyncio.CancelledError from None
             if not had:
                 raise
         return had[0]
@@ -168,6 +171,12 @@ class _Bounded(httpx2.AsyncByteStream):
 
     async def aclose(self) -> None:
         await self._inner.aclose()
+
+
+def _is_cancelled() -> bool:
+    """Where a cancellation meets a failure in one of its groups, the package raises the failure alone."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 async def _is_call(request: httpx2.Request) -> bool:

@@ -8,12 +8,13 @@ import pytest
 
 from adapters.core import CoreUnavailable, Declined, Done, Money, NotSeen, Unknown
 from adapters.declared.core import SKEW
+from adapters.declared.mcp_upstream import McpUpstream
 from adapters.function import Arguments, Asker, ReadFunction
 from tests.support.banks import NOON, embedded
 from tests.support.declared import manifest_of, settles
-from tests.support.mcp_upstream import ComposedTools, ToolBank, over_tools, tools_composed, tools_manifest_text
+from tests.support.mcp_upstream import ComposedTools, ToolBank, mcp_upstream, over_tools, tools_composed, tools_manifest_text
 from tests.support.upstream import CREDENTIAL, FILES
-from tests.support.waiting import wait_until
+from tests.support.waiting import WAITS_S, wait_until
 
 PAY = '{"note":"lunch","to":"GB29NWBK60161331926819","value":{"currency":"EUR","value":"12.30"}}'
 ONCE_ONLY = {"honoured: true": "honoured: false"}
@@ -146,3 +147,17 @@ async def test_a_tool_that_changed_is_stopped_for_good_and_the_others_go_on(
     assert alarms == [
         '{"alarm": "upstream_tool_changed", "tool": "make_payment", "cause": "changed", "runbook": "RUNBOOK.md#upstream_tool_changed"}'
     ]
+
+
+async def test_who_is_cancelled_is_so_at_whatever_moment_of_a_comparison() -> None:
+    """A stop of the gateway waits for what it cancelled."""
+    async with mcp_upstream() as (_, url):
+        manifest = manifest_of(tools_manifest_text(url))
+        for moment in range(100):
+            server = McpUpstream(manifest.upstream, manifest.pins, credential=CREDENTIAL)
+            comparing = asyncio.ensure_future(server.check(asyncio.get_running_loop().time() + WAITS_S))
+            await asyncio.sleep(moment * 0.00005)
+            if comparing.cancel():
+                with pytest.raises(asyncio.CancelledError):
+                    await comparing
+            await server.close()
