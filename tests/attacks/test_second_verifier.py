@@ -252,7 +252,7 @@ def test_a_trust_policy_of_another_kind_of_json_is_unreadable_to_both(made: Corp
 
 def ran(*arguments: str | Path, given: bytes = b"") -> "subprocess.CompletedProcess[str]":
     command = [node(), str(FOLDER / "verify.mjs"), *map(str, arguments)]
-    return peers.ran(command, input=given.decode())
+    return peers.ran(command, check=False, input=given.decode())
 
 
 def test_the_program_says_what_the_other_one_says_with_the_same_statuses(made: Corpus, tmp_path: Path) -> None:
@@ -294,7 +294,7 @@ def test_the_rules_are_those_of_the_other_one() -> None:
 def test_what_is_carried_of_other_peoples_code_is_the_locked_package(tmp_path: Path) -> None:
     """But for the imports by a package's name, which are by path."""
     peer = peers.installed("noble", "@noble/post-quantum", "vendor.mjs")
-    assert peers.ran([node(), peer / "vendor.mjs", tmp_path]).returncode == 0
+    peers.ran([node(), peer / "vendor.mjs", tmp_path])
 
     def files(folder: Path) -> dict[str, bytes]:
         return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

@@ -4,7 +4,6 @@ import re
 import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +11,7 @@ from pathlib import Path
 from tests.support.certificates import Authority
 from tests.support.children import ending
 from tests.support.postgres import absent
-from tests.support.waiting import WAITS_S
+from tests.support.window import wait_until
 
 CONFIGURATION = Path(__file__).parents[2] / "deploy" / "front-tls.conf"
 
@@ -50,11 +49,8 @@ def nginx(folder: Path, authority: Authority, port: int, *upstreams: int) -> Ite
     file.write_text(f"user root;\n{text}" if folder.owner() == "root" else text)
     command = [program, "-c", str(file), "-e", str(folder / "nginx.log"), "-g", "daemon off;"]
     with subprocess.Popen(command) as process, ending(process):
-        until = time.monotonic() + WAITS_S
-        while not _listens(port):
-            assert process.poll() is None, (folder / "nginx.log").read_text()
-            assert time.monotonic() < until
-            time.sleep(0.05)
+        wait_until(lambda: _listens(port) or process.poll() is not None)
+        assert process.poll() is None, (folder / "nginx.log").read_text()
         yield f"https://127.0.0.1:{port}"
 
 

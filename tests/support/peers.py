@@ -46,11 +46,14 @@ def started(command: list[str], **how: Any) -> Iterator[tuple["subprocess.Popen[
     raise AssertionError(f"{command} said nothing, {STARTS} times")
 
 
-def ran(command: Sequence[str | Path], **how: Any) -> "subprocess.CompletedProcess[str]":
-    """What a program that changes nothing printed: it is started again when it takes longer than WAITS_S, at most STARTS times."""
+def ran(command: Sequence[str | Path], *, check: bool = True, **how: Any) -> "subprocess.CompletedProcess[str]":
+    """What a program that changes nothing printed: it is started again when it takes longer than WAITS_S, at most STARTS times.
+
+    subprocess.CalledProcessError where it fails, unless `check` says that it may.
+    """
     for _ in range(STARTS):
         try:
-            return subprocess.run(command, capture_output=True, text=True, timeout=WAITS_S, check=False, **how)
+            return subprocess.run(command, capture_output=True, text=True, timeout=WAITS_S, check=check, **how)
         except subprocess.TimeoutExpired:
             continue
     raise AssertionError(f"{command} did not end, {STARTS} times")

@@ -88,5 +88,5 @@ async def test_the_guide_s_lines_for_node_do_what_they_say(tmp_path: Path) -> No
     assert await asyncio.to_thread(main, ["audit", "verifiers", "--data", str(tmp_path / "data"), *out]) == 0
     (block,) = [found for found in blocks(ROOT / "audit/README.md") if "needs Node" in found.note]
     for line in commands(block):
-        done = peers.ran([node(), *line.split()[1:]], cwd=tmp_path)
+        done = peers.ran([node(), *line.split()[1:]], check=False, cwd=tmp_path)
         assert (done.returncode, done.stderr) == (0, ""), done.stdout
